@@ -1,0 +1,62 @@
+# Two commands do everything: `make run` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export GOTOOLCHAIN := local
+export GOFLAGS := -trimpath -buildvcs=false
+export CGO_ENABLED := 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
+IMAGE := $(CACHE)/sample.qcow2
+PACKAGES = $(shell cat local/node/packages.txt local/sampleimage/packages.txt)
+TOOL := go tool -modfile=tools/go.mod
+SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
+
+.PHONY: help run build test lint generate verify bench e2e packages clean
+
+help: ## list the verbs
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: packages build ## install what is missing, build, and run the demo: a push boots a guest
+	bin/slipway up --demo
+
+build: bin/slipway bin/slipway-controller bin/slipway-dvcr bin/slipway-controlplane ## build the binaries into bin/
+
+bin/slipway-controlplane: $(shell find local/controlplane -name '*.go' -o -name 'go.*' 2>/dev/null)
+	@echo "Building $@ (the first time compiles Kubernetes: some minutes)"
+	@hack/build-controlplane.sh $@
+
+bin/%: $(SOURCES)
+	@echo "Building $@"
+	@go build -ldflags "-s -w -X slipway.dev/slipway/local/platform.Version=$(VERSION)" -o $@ ./cmd/$*
+
+packages:
+	@hack/install-packages.sh $(PACKAGES)
+
+$(IMAGE): packages $(wildcard local/sampleimage/*)
+	@mkdir -p $(@D)
+	@local/sampleimage/build.sh $@
+
+test: packages bin/slipway-controlplane $(IMAGE) ## run all tests, with the race detector
+	SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane SLIPWAY_SAMPLE_IMAGE=$(IMAGE) CGO_ENABLED=1 go test -race -shuffle=on ./...
+	cd local/controlplane && go test ./...
+
+lint: ## run the linters; import directions are among them
+	$(TOOL) golangci-lint run ./...
+
+generate: ## write generated code and CRDs anew
+	go generate ./...
+
+verify: ## fail when generated files or go.mod are not current
+	@hack/verify.sh
+
+e2e: packages build $(IMAGE) ## run the whole story against the built binaries and a real guest
+	SLIPWAY_BIN=$(CURDIR)/bin SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go test -count=1 -timeout 40m -tags e2e ./test/e2e
+
+bench: packages build $(IMAGE) ## measure beside the peers, print a table and JSON
+	SLIPWAY_BIN=$(CURDIR)/bin SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go run ./test/bench
+
+clean: ## remove what was built here (caches outside the repository stay)
+	rm -rf bin

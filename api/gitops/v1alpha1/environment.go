@@ -274,8 +274,6 @@ type Prune struct {
 	Policy PrunePolicy `json:"policy,omitempty"`
 	// Approved lists the UIDs of objects that may be destroyed.
 	// +kubebuilder:validation:MaxItems=1024
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
 	// +listType=set
 	// +optional
 	Approved []types.UID `json:"approved,omitempty"`

@@ -43,7 +43,7 @@ type VirtualMachineList struct {
 
 // VirtualMachineSpec is the wanted machine.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.cpu.coreFraction) || (self.cpu.coreFraction.endsWith('%') && int(self.cpu.coreFraction.replace('%', ”)) >= 1 && int(self.cpu.coreFraction.replace('%', ”)) <= 100)",message="coreFraction is a percentage from 1% to 100%"
+// +kubebuilder:validation:XValidation:rule=`!has(self.cpu.coreFraction) || (self.cpu.coreFraction.endsWith("%") && int(self.cpu.coreFraction.replace("%", "")) >= 1 && int(self.cpu.coreFraction.replace("%", "")) <= 100)`,message="coreFraction is a percentage from 1% to 100%"
 type VirtualMachineSpec struct {
 	// RunPolicy says when the machine should run.
 	// +kubebuilder:default=AlwaysOnUnlessStoppedManually

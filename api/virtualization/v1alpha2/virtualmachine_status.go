@@ -77,10 +77,6 @@ type VirtualMachineStatus struct {
 	// +optional
 	Stats *VirtualMachineStats `json:"stats,omitempty"`
 	// RestartAwaitingChanges are the differences from the spec that need a restart.
-	// +kubebuilder:validation:Schemaless
-	// +kubebuilder:validation:Type=array
-	// +kubebuilder:validation:items:Type=object
-	// +kubebuilder:validation:items:XPreserveUnknownFields
 	// +optional
 	RestartAwaitingChanges []RestartAwaitingChange `json:"restartAwaitingChanges,omitempty"`
 	// Conditions of the machine; types and reasons are in package vmcondition. Many are present only when something is
@@ -93,14 +89,20 @@ type VirtualMachineStatus struct {
 }
 
 // RestartAwaitingChange is one difference from the spec that needs a restart.
+//
+// +kubebuilder:pruning:PreserveUnknownFields
 type RestartAwaitingChange struct {
 	// Operation on the path.
+	// +optional
 	Operation ChangeOperation `json:"operation,omitempty"`
 	// Path in the spec, such as cpu.cores.
+	// +optional
 	Path string `json:"path,omitempty"`
 	// CurrentValue that the running machine has.
+	// +optional
 	CurrentValue *apiextensionsv1.JSON `json:"currentValue,omitempty"`
 	// DesiredValue that the spec has.
+	// +optional
 	DesiredValue *apiextensionsv1.JSON `json:"desiredValue,omitempty"`
 }
 

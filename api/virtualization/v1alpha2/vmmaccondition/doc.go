@@ -1,0 +1,3 @@
+// Package vmmaccondition names the conditions of VirtualMachineMACAddress and their reasons. It holds constants only: what they mean, never how
+// they come about.
+package vmmaccondition

@@ -19,6 +19,7 @@ const (
 	modeFile       = "100644"
 	modeExecutable = "100755"
 	modeLink       = "120000"
+	modeSubmodule  = "160000"
 
 	digestPrefix = "sha256:"
 )
@@ -32,8 +33,20 @@ type item struct {
 }
 
 func (i item) entry() tree.Entry {
-	mode := map[string]fs.FileMode{modeFile: 0o644, modeExecutable: 0o755, modeLink: fs.ModeSymlink}[i.mode]
-	return tree.Entry{Path: i.path, Mode: mode, Size: i.size}
+	return tree.Entry{Path: i.path, Mode: fileMode(i.mode), Size: i.size}
+}
+
+func fileMode(mode string) fs.FileMode {
+	switch mode {
+	case modeExecutable:
+		return 0o755
+	case modeLink:
+		return fs.ModeSymlink
+	case modeSubmodule:
+		return tree.ModeSubmodule
+	default:
+		return 0o644
+	}
 }
 
 // encode writes the canonical form: one line per file, sorted by path.

@@ -145,6 +145,9 @@ func (p *put) visit(name string, d fs.DirEntry) error {
 	case d.Type()&fs.ModeSymlink != 0:
 		p.items = append(p.items, item{mode: modeLink, sum: sum(nil), path: name})
 		return nil
+	case d.Type()&tree.ModeSubmodule != 0:
+		p.items = append(p.items, item{mode: modeSubmodule, sum: sum(nil), path: name})
+		return nil
 	case !d.Type().IsRegular():
 		return refused("%s is neither a file nor a directory", name)
 	}

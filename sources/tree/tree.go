@@ -11,14 +11,21 @@ import (
 	"time"
 )
 
-// ErrSymlink says that a path is, or leads through, a symbolic link.
-var ErrSymlink = errors.New("is a symbolic link; links are not followed, put the file itself there")
+var (
+	// ErrSymlink says that a path is, or leads through, a symbolic link.
+	ErrSymlink = errors.New("is a symbolic link; links are not followed, put the file itself there")
+	// ErrSubmodule says that a path is, or leads into, a Git submodule.
+	ErrSubmodule = errors.New("is a Git submodule; submodules are not fetched, put the files themselves there")
+)
+
+// ModeSubmodule marks the entry of a Git submodule.
+const ModeSubmodule = fs.ModeIrregular
 
 // Entry is a file of a tree. Directories are not listed: they follow from the paths.
 type Entry struct {
 	// Path is relative to the root and slash-separated.
 	Path string
-	// Mode is 0o644, 0o755 or fs.ModeSymlink.
+	// Mode is 0o644, 0o755, fs.ModeSymlink or ModeSubmodule.
 	Mode fs.FileMode
 	// Size is the length of the content in bytes.
 	Size int64
@@ -150,17 +157,33 @@ func (t *FS) find(op, name string) (*node, error) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	if n, found := t.nodes[name]; found {
-		if n.entry.Mode&fs.ModeSymlink != 0 {
-			return nil, &fs.PathError{Op: op, Path: name, Err: ErrSymlink}
+		if err := Usable(n.entry.Mode); err != nil {
+			return nil, &fs.PathError{Op: op, Path: name, Err: err}
 		}
 		return n, nil
 	}
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if n, found := t.nodes[dir]; found && n.entry.Mode&fs.ModeSymlink != 0 {
-			return nil, &fs.PathError{Op: op, Path: dir, Err: ErrSymlink}
+		n, found := t.nodes[dir]
+		if !found {
+			continue
+		}
+		if err := Usable(n.entry.Mode); err != nil {
+			return nil, &fs.PathError{Op: op, Path: dir, Err: err}
 		}
 	}
 	return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+}
+
+// Usable reports why a file of this mode is listed but cannot be used: ErrSymlink, ErrSubmodule or, for what can be
+// used, nil.
+func Usable(mode fs.FileMode) error {
+	switch {
+	case mode&fs.ModeSymlink != 0:
+		return ErrSymlink
+	case mode&ModeSubmodule != 0:
+		return ErrSubmodule
+	}
+	return nil
 }
 
 type fileInfo struct{ node *node }

@@ -53,21 +53,32 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestSymlinksAreListedAndNotFollowed(t *testing.T) {
-	tr, err := New([]Entry{{Path: "a/link", Mode: fs.ModeSymlink}}, open)
-	if err != nil {
-		t.Fatal(err)
+func TestLinksAreListedAndNotFollowed(t *testing.T) {
+	tests := map[string]struct {
+		mode fs.FileMode
+		want error
+	}{
+		"symbolic link": {fs.ModeSymlink, ErrSymlink},
+		"submodule":     {ModeSubmodule, ErrSubmodule},
 	}
-	list, err := tr.ReadDir("a")
-	if err != nil || len(list) != 1 || list[0].Type() != fs.ModeSymlink {
-		t.Fatalf("ReadDir() = %v, %v; want one symbolic link", list, err)
-	}
-	for _, name := range []string{"a/link", "a/link/below"} {
-		_, err := tr.Open(name)
-		var pathError *fs.PathError
-		if !errors.Is(err, ErrSymlink) || !errors.As(err, &pathError) || pathError.Path != "a/link" {
-			t.Errorf("Open(%s) = %v, want ErrSymlink for a/link", name, err)
-		}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			tr, err := New([]Entry{{Path: "a/link", Mode: test.mode}}, open)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := tr.ReadDir("a")
+			if err != nil || len(list) != 1 || list[0].Type() != test.mode {
+				t.Fatalf("ReadDir() = %v, %v; want one entry of mode %v", list, err, test.mode)
+			}
+			for _, name := range []string{"a/link", "a/link/below"} {
+				_, err := tr.Open(name)
+				var pathError *fs.PathError
+				if !errors.Is(err, test.want) || !errors.As(err, &pathError) || pathError.Path != "a/link" {
+					t.Errorf("Open(%s) = %v, want %v for a/link", name, err, test.want)
+				}
+			}
+		})
 	}
 }
 

@@ -1,0 +1,197 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/config"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"slipway.dev/slipway/sources/tree"
+)
+
+// Options narrow what a fetched tree shows.
+type Options struct {
+	// Ignore are lines in the syntax of a .gitignore file. They are applied after the defaults, which leave out
+	// version control files and disk images, and after the .sourceignore files of the tree.
+	Ignore string
+	// Sparse are directories; when there are any, only files below them are shown.
+	Sparse []string
+}
+
+// fetched is where the commit lands in our own storage.
+const fetched = "refs/heads/fetched"
+
+var errPackTooLarge = errors.New("the pack is too large; disk images belong in a registry, not in the source")
+
+// Fetch brings the files of one commit, without history. The tree reads from a pack on disk, which goes when the tree
+// is closed (it implements io.Closer) or collected.
+func (c *Client) Fetch(ctx context.Context, remote Remote, revision Revision, options Options) (fs.FS, error) {
+	const op = "fetch"
+	show, err := newFilter(options)
+	if err != nil {
+		return nil, remote.errorf(op, ErrRefused, "%s", err)
+	}
+	p, err := c.newPack()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.bring(ctx, remote, revision, p); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	t, err := p.tree(revision.Commit, show)
+	if err != nil {
+		return nil, errors.Join(remote.fail(op, err), p.Close())
+	}
+	return t, nil
+}
+
+// bring fetches the commit itself where the server allows it, and otherwise the reference it was found by.
+func (c *Client) bring(ctx context.Context, remote Remote, revision Revision, p *pack) error {
+	err := c.FetchInto(ctx, remote, p, config.RefSpec(revision.Commit+":"+fetched), 1)
+	if !errors.Is(err, git.ErrExactSHA1NotSupported) {
+		return err
+	}
+	for _, name := range candidates(revision.Ref) {
+		err = c.FetchInto(ctx, remote, p, config.RefSpec("+"+name+":"+fetched), 1)
+		if err == nil {
+			return c.settle(ctx, remote, revision, p, name)
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return remote.errorf("fetch", ErrNotFound, "the server gives out no bare commits; name the branch that has %s as well", revision.Commit)
+}
+
+// settle makes sure that a fetched reference brought the commit, if need be by bringing all of its history.
+func (c *Client) settle(ctx context.Context, remote Remote, revision Revision, p *pack, name string) error {
+	hash := plumbing.NewHash(revision.Commit)
+	if p.HasEncodedObject(hash) == nil {
+		return nil
+	}
+	if err := p.SetShallow(nil); err != nil {
+		return fmt.Errorf("prepare for history: %w", err)
+	}
+	if err := p.RemoveReference(fetched); err != nil {
+		return fmt.Errorf("prepare for history: %w", err)
+	}
+	if err := c.FetchInto(ctx, remote, p, config.RefSpec("+"+name+":"+fetched), 0); err != nil {
+		return err
+	}
+	if p.HasEncodedObject(hash) != nil {
+		return remote.errorf("fetch", ErrMoved, "%s no longer has the commit %s", name, revision.Commit)
+	}
+	return nil
+}
+
+// candidates are the full names that a short one may stand for.
+func candidates(ref string) []string {
+	switch {
+	case ref == "":
+		return nil
+	case ref == "HEAD", strings.HasPrefix(ref, "refs/"):
+		return []string{ref}
+	}
+	return []string{plumbing.NewBranchReferenceName(ref).String(), plumbing.NewTagReferenceName(ref).String()}
+}
+
+// pack is a bare repository in a temporary directory.
+type pack struct {
+	*filesystem.Storage
+	dir     string
+	maxSize int64
+	remove  func() error
+	mu      sync.Mutex // go-git's storage is not made for concurrent readers
+}
+
+func (c *Client) newPack() (*pack, error) {
+	if c.temp != "" {
+		if err := os.MkdirAll(c.temp, 0o700); err != nil {
+			return nil, fmt.Errorf("make directory for packs: %w", err)
+		}
+	}
+	dir, err := os.MkdirTemp(c.temp, packPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("make directory for a pack: %w", err)
+	}
+	p := &pack{
+		Storage: filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(8*cache.MiByte), filesystem.Options{KeepDescriptors: true}),
+		dir:     dir,
+		maxSize: c.maxPack,
+		remove:  sync.OnceValue(func() error { return os.RemoveAll(dir) }),
+	}
+	if err := p.Init(); err != nil {
+		return nil, errors.Join(fmt.Errorf("make storage for a pack: %w", err), p.Close())
+	}
+	return p, nil
+}
+
+// Close removes the pack.
+func (p *pack) Close() error {
+	if err := errors.Join(p.Storage.Close(), p.remove()); err != nil {
+		return fmt.Errorf("remove pack: %w", err)
+	}
+	return nil
+}
+
+// PackfileWriter limits what go-git writes to disk.
+func (p *pack) PackfileWriter() (io.WriteCloser, error) {
+	w, err := p.Storage.PackfileWriter()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // passed through to go-git
+	}
+	return &limitedWriter{WriteCloser: w, left: p.maxSize}, nil
+}
+
+type limitedWriter struct {
+	io.WriteCloser
+	left int64
+}
+
+func (w *limitedWriter) Write(b []byte) (int, error) {
+	w.left -= int64(len(b))
+	if w.left < 0 {
+		return 0, errPackTooLarge
+	}
+	return w.WriteCloser.Write(b) //nolint:wrapcheck // a writer returns what it got
+}
+
+// packTree is a tree that keeps its pack.
+type packTree struct {
+	*tree.FS
+	pack *pack
+}
+
+// Close removes the pack that the tree reads from.
+func (t *packTree) Close() error { return t.pack.Close() }
+
+func (p *pack) tree(commit string, show *filter) (fs.FS, error) {
+	c, err := object.GetCommit(p, plumbing.NewHash(commit))
+	if err != nil {
+		return nil, fmt.Errorf("read commit %s: %w", commit, err)
+	}
+	w := &walk{pack: p, show: show, hashes: map[string]plumbing.Hash{}}
+	if err := w.directory("", c.TreeHash); err != nil {
+		return nil, err
+	}
+	files, err := tree.New(w.entries, w.open)
+	if err != nil {
+		return nil, fmt.Errorf("read files of commit %s: %w", commit, err)
+	}
+	t := &packTree{FS: files, pack: p}
+	runtime.AddCleanup(t, func(remove func() error) { _ = remove() }, p.remove)
+	return t, nil
+}

@@ -53,9 +53,11 @@ kernel_package() {
 # download brings the candidate versions of the packages into the cache and prints their file names.
 download() {
 	local uris missing
-	uris=$(cd "$debs" && apt-get download --print-uris -qq "$@" 2>"$work/apt.err") ||
+	uris=$(cd "$work" && apt-get download --print-uris -qq "$@" 2>"$work/apt.err") ||
 		fail "apt does not know every package ($(tail -n 1 "$work/apt.err")); run: apt-get update"
-	missing=$(echo "$uris" | while read -r _ file _; do [ -s "$debs/$file" ] || echo "${file%%_*}"; done)
+	missing=$(echo "$uris" | while read -r _ file size _; do
+		[ "$(stat -c %s "$debs/$file" 2>/dev/null)" = "$size" ] || echo "${file%%_*}"
+	done)
 	if [ -n "$missing" ]; then
 		(cd "$debs" && echo "$missing" | xargs apt-get download -qq 2>"$work/apt.err") ||
 			fail "cannot download packages: $(tail -n 1 "$work/apt.err")"

@@ -1,0 +1,11 @@
+// Package registry serves and reaches DVCR, the registry that holds disk images.
+//
+// What comes in: a directory and an address for the server; an address and credentials for the client.
+//
+// What goes out: an OCI registry (distribution v3 on the file system, as a library) that answers on that address to
+// authenticated users only; and oras repositories by name. A full disk is answered with 507 Insufficient Storage, so that a
+// client can tell it from any other failure.
+//
+// What it never does: serve without authentication, write outside its directory, hold state that a killed process would
+// lose, or know what a disk is.
+package registry

@@ -7,16 +7,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// Names of what stands in the data directory. Other programs rely on LockFile
-// and Kubeconfig: the first tells which process serves the directory, the
-// second how to reach it.
+// Names of what stands in the data directory, where other programs rely on
+// them: LockFile tells which process serves the directory, Kubeconfig how to
+// reach it, and LogFile is where whoever starts the process sends its output.
 const (
 	LockFile   = "lock"
 	Kubeconfig = "kubeconfig"
+	LogFile    = "controlplane.log"
 
 	portFile  = "port"
 	etcdDir   = "etcd"
@@ -41,7 +43,7 @@ type Holder struct {
 type Dir struct {
 	root string
 	lock *os.File
-	// created says that the directory held nothing when it was opened.
+	// created says that the directory held no data when it was opened.
 	created bool
 }
 
@@ -58,15 +60,24 @@ func Open(root string, holder Holder) (*Dir, error) {
 	if err := os.Chmod(root, 0o700); err != nil {
 		return nil, fmt.Errorf("close data directory to other users: %w", err)
 	}
-	entries, err := os.ReadDir(root)
+	created, err := empty(root)
 	if err != nil {
-		return nil, fmt.Errorf("read data directory: %w", err)
+		return nil, err
 	}
 	lock, err := acquire(filepath.Join(root, LockFile), holder)
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{root: root, lock: lock, created: len(entries) == 0}, nil
+	return &Dir{root: root, lock: lock, created: created}, nil
+}
+
+// empty says that nothing but a log stands in the directory yet.
+func empty(root string) (bool, error) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return false, fmt.Errorf("read data directory: %w", err)
+	}
+	return !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() != LogFile }), nil
 }
 
 // acquire takes the POSIX record lock on the whole file. Record locks, unlike
@@ -112,12 +123,8 @@ func (d *Dir) Close() error {
 	return nil
 }
 
-// Created says that the directory was empty when it was opened, which is to
-// say that everything in it now is the control plane's own.
-func (d *Dir) Created() bool { return d.created }
-
 // Remove deletes the directory with all its content. It refuses one that held
-// something before it was opened.
+// anything but a log before it was opened.
 func (d *Dir) Remove() error {
 	if !d.created {
 		return fmt.Errorf("remove %s: it held files before the control plane started; delete it by hand", d.root)

@@ -11,12 +11,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 
 	"slipway.dev/slipway/local/controlplane"
 )
 
 func main() {
+	// Whoever reads the ready line may be gone before the end: not our end.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
@@ -73,6 +76,8 @@ func addFlags(command *cobra.Command, config *controlplane.Config, followParent 
 	flags.BoolVar(followParent, "stop-with-parent", false, "stop when standard input ends, as a pipe does when the process that holds it ends")
 	flags.BoolVar(&config.UnsafeNoFsync, "unsafe-no-fsync", false, "do not wait for the disk: faster, loses data when the machine stops; for tests")
 	flags.BoolVar(&config.RemoveDataOnExit, "remove-data-on-exit", false, "delete the data directory at the end; it must be empty at the start")
+	// A library of Kubernetes adds this one to every command line.
+	cobra.CheckErr(pflag.CommandLine.MarkHidden("version"))
 	flags.IntVarP(&config.Verbosity, "v", "v", 0, "log level of the API server and the controllers")
 }
 

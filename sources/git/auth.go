@@ -4,10 +4,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
@@ -207,6 +209,36 @@ type sshAuth struct {
 	signer  ssh.Signer
 	hosts   *knownhosts.HostKeyDB
 	address string
+
+	trusted atomic.Bool // we accepted the host's key
+	used    atomic.Bool // the host asked us to sign with ours
+}
+
+// explain marks an error as a failed log-in when the conversation ended between the two: a host asks for a signature
+// only when it accepts the key.
+func (a *sshAuth) explain(err error) error {
+	if a.trusted.Load() && !a.used.Load() {
+		return fmt.Errorf("%w: the server does not accept the key in identity: %w", errSSHAuth, err)
+	}
+	return err
+}
+
+// PublicKey implements ssh.Signer.
+func (a *sshAuth) PublicKey() ssh.PublicKey { return a.signer.PublicKey() }
+
+// Sign implements ssh.Signer.
+func (a *sshAuth) Sign(random io.Reader, data []byte) (*ssh.Signature, error) {
+	return a.SignWithAlgorithm(random, data, "")
+}
+
+// SignWithAlgorithm implements ssh.AlgorithmSigner, so that RSA keys sign with SHA-2.
+func (a *sshAuth) SignWithAlgorithm(random io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	a.used.Store(true)
+	signer, able := a.signer.(ssh.AlgorithmSigner)
+	if !able {
+		return a.signer.Sign(random, data) //nolint:wrapcheck // passed through
+	}
+	return signer.SignWithAlgorithm(random, data, algorithm) //nolint:wrapcheck // passed through
 }
 
 // Name implements transport.AuthMethod.
@@ -220,7 +252,7 @@ func (a *sshAuth) String() string { return "(SSH key)" }
 func (a *sshAuth) ClientConfig() (*ssh.ClientConfig, error) {
 	return &ssh.ClientConfig{
 		User:              a.user,
-		Auth:              []ssh.AuthMethod{ssh.PublicKeys(a.signer)},
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(a)},
 		HostKeyCallback:   a.verify,
 		HostKeyAlgorithms: a.hosts.HostKeyAlgorithms(a.address),
 		Timeout:           DefaultTimeout,
@@ -235,5 +267,6 @@ func (a *sshAuth) verify(host string, remote net.Addr, key ssh.PublicKey) error 
 	case err != nil:
 		return fmt.Errorf("%w: %s is not in known_hosts of the Secret (its key is %s): %w", errSSHAuth, a.address, ssh.FingerprintSHA256(key), err)
 	}
+	a.trusted.Store(true)
 	return nil
 }

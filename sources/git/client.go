@@ -95,7 +95,7 @@ func (c *Client) list(ctx context.Context, remote Remote, op string) (advertised
 		return err
 	})
 	if err != nil {
-		return nil, remote.fail(op, err)
+		return nil, remote.fail(op, s.explain(err))
 	}
 	a := make(advertised, len(refs))
 	for _, r := range refs {
@@ -129,7 +129,7 @@ func (c *Client) FetchInto(ctx context.Context, remote Remote, into storage.Stor
 	if errors.Is(err, git.ErrExactSHA1NotSupported) {
 		return err //nolint:wrapcheck // the caller decides by it and never shows it
 	}
-	return remote.fail(op, err)
+	return remote.fail(op, s.explain(err))
 }
 
 // Push sends one refspec from a storage. A reference of the remote that is not an ancestor of ours is ErrMoved.
@@ -152,7 +152,7 @@ func (c *Client) Push(ctx context.Context, remote Remote, from storage.Storer, s
 	case errors.Is(err, git.ErrNonFastForwardUpdate):
 		return remote.errorf(op, ErrMoved, "somebody else changed %s", spec.Dst(""))
 	}
-	return remote.fail(op, err)
+	return remote.fail(op, s.explain(err))
 }
 
 // session is what one conversation needs.
@@ -177,6 +177,13 @@ func (r Remote) open(op string, s storage.Storer) (*session, error) {
 		remote: git.NewRemote(s, &config.RemoteConfig{Name: "origin", URLs: []string{r.URL}}),
 		auth:   auth,
 	}, nil
+}
+
+func (s *session) explain(err error) error {
+	if a, ssh := s.auth.(*sshAuth); ssh && err != nil {
+		return a.explain(err)
+	}
+	return err
 }
 
 // await runs one conversation within the remote's timeout. The SSH transport does not heed a context while it dials,

@@ -96,9 +96,13 @@ func classify(err error) (kind error, detail string) {
 func unreachable(err error) bool {
 	var (
 		network net.Error
+		wrapped *plumbing.UnexpectedError
 		status  *githttp.Err
 		address *url.Error
 	)
+	if errors.As(err, &wrapped) { // it does not unwrap
+		err = wrapped.Err
+	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return true

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/go-git/go-billy/v5/osfs"
-	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
@@ -34,6 +33,9 @@ type Options struct {
 // fetched is where the commit lands in our own storage.
 const fetched = "refs/heads/fetched"
 
+// errLocal marks a failure on our side.
+var errLocal = errors.New("keep pack on disk")
+
 var errPackTooLarge = errors.New("the pack is too large; disk images belong in a registry, not in the source")
 
 // Fetch brings the files of one commit, without history. The tree reads from a pack on disk, which goes when the tree
@@ -44,12 +46,9 @@ func (c *Client) Fetch(ctx context.Context, remote Remote, revision Revision, op
 	if err != nil {
 		return nil, remote.errorf(op, ErrRefused, "%s", err)
 	}
-	p, err := c.newPack()
+	p, err := c.bring(ctx, remote, revision)
 	if err != nil {
 		return nil, err
-	}
-	if err := c.bring(ctx, remote, revision, p); err != nil {
-		return nil, errors.Join(err, p.Close())
 	}
 	t, err := p.tree(revision.Commit, show)
 	if err != nil {
@@ -58,43 +57,60 @@ func (c *Client) Fetch(ctx context.Context, remote Remote, revision Revision, op
 	return t, nil
 }
 
-// bring fetches the commit itself where the server allows it, and otherwise the reference it was found by.
-func (c *Client) bring(ctx context.Context, remote Remote, revision Revision, p *pack) error {
-	err := c.FetchInto(ctx, remote, p, config.RefSpec(revision.Commit+":"+fetched), 1)
-	if !errors.Is(err, git.ErrExactSHA1NotSupported) {
-		return err
-	}
-	for _, name := range candidates(revision.Ref) {
-		err = c.FetchInto(ctx, remote, p, config.RefSpec("+"+name+":"+fetched), 1)
-		if err == nil {
-			return c.settle(ctx, remote, revision, p, name)
-		}
-		if !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return remote.errorf("fetch", ErrNotFound, "the server gives out no bare commits; name the branch that has %s as well", revision.Commit)
+// attempt is one way to get at a commit.
+type attempt struct {
+	source string // commit or reference
+	depth  int
 }
 
-// settle makes sure that a fetched reference brought the commit, if need be by bringing all of its history.
-func (c *Client) settle(ctx context.Context, remote Remote, revision Revision, p *pack, name string) error {
-	hash := plumbing.NewHash(revision.Commit)
-	if p.HasEncodedObject(hash) == nil {
-		return nil
+// attempts are the ways to get at a commit, the cheapest first: by itself, which not every server allows; as the tip
+// of its reference; within the history of its reference.
+func attempts(revision Revision) []attempt {
+	list := []attempt{{revision.Commit, 1}}
+	for _, name := range candidates(revision.Ref) {
+		list = append(list, attempt{"+" + name, 1}, attempt{"+" + name, 0})
 	}
-	if err := p.SetShallow(nil); err != nil {
-		return fmt.Errorf("prepare for history: %w", err)
+	return list
+}
+
+// bring fetches a commit. A server that does not know the commit answers in words that differ from server to server,
+// so whatever is not a known failure only means that the next way is tried.
+func (c *Client) bring(ctx context.Context, remote Remote, revision Revision) (*pack, error) {
+	var found bool
+	for _, a := range attempts(revision) {
+		p, err := c.try(ctx, remote, revision.Commit, a)
+		if p != nil || decisive(err) {
+			return p, err
+		}
+		found = found || err == nil
 	}
-	if err := p.RemoveReference(fetched); err != nil {
-		return fmt.Errorf("prepare for history: %w", err)
+	if found {
+		return nil, remote.errorf("fetch", ErrMoved, "%s no longer has the commit %s", revision.Ref, revision.Commit)
 	}
-	if err := c.FetchInto(ctx, remote, p, config.RefSpec("+"+name+":"+fetched), 0); err != nil {
-		return err
+	return nil, remote.errorf("fetch", ErrNotFound, "the server has no commit %s or gives out no bare commits; name the branch that has it as well", revision.Commit)
+}
+
+// decisive reports whether an error ends the search for a commit.
+func decisive(err error) bool {
+	for _, kind := range []error{ErrAuth, ErrUnreachable, ErrRefused, errLocal, context.Canceled} {
+		if errors.Is(err, kind) {
+			return true
+		}
 	}
-	if p.HasEncodedObject(hash) != nil {
-		return remote.errorf("fetch", ErrMoved, "%s no longer has the commit %s", name, revision.Commit)
+	return false
+}
+
+// try fetches in one way. It returns no pack and no error when the commit was not among what came.
+func (c *Client) try(ctx context.Context, remote Remote, commit string, a attempt) (*pack, error) {
+	p, err := c.newPack()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errLocal, err)
 	}
-	return nil
+	err = c.FetchInto(ctx, remote, p, config.RefSpec(a.source+":"+fetched), a.depth)
+	if err == nil && p.HasEncodedObject(plumbing.NewHash(commit)) == nil {
+		return p, nil
+	}
+	return nil, errors.Join(err, p.Close())
 }
 
 // candidates are the full names that a short one may stand for.

@@ -81,17 +81,23 @@ func (f *filter) shows(name string, isDir bool) bool {
 	return result
 }
 
-// match applies patterns, the last that says anything winning.
+// match applies patterns, the last that says anything winning. Whatever is below a directory that is left out is never
+// asked for.
 func match(patterns []gitignore.Pattern, parts []string, isDir bool) (show, decided bool) {
 	for i := len(patterns) - 1; i >= 0; i-- {
-		switch patterns[i].Match(parts, isDir) {
-		case gitignore.Exclude:
-			return false, true
-		case gitignore.Include:
-			return true, true
+		result := patterns[i].Match(parts, isDir)
+		if result == gitignore.NoMatch || inherited(patterns[i], parts, result) {
+			continue
 		}
+		return result == gitignore.Include, true
 	}
 	return true, false
+}
+
+// inherited reports whether a pattern matches a path only because it matches a directory above it. That directory was
+// decided on its own, so it says nothing about the path.
+func inherited(p gitignore.Pattern, parts []string, result gitignore.MatchResult) bool {
+	return len(parts) > 1 && p.Match(parts[:len(parts)-1], true) == result
 }
 
 func (f *filter) sparseShows(name string, isDir bool) bool {

@@ -1,0 +1,11 @@
+package crd
+
+import "embed"
+
+//go:generate go tool -modfile=../../tools/go.mod controller-gen object paths=../../api/...
+//go:generate go tool -modfile=../../tools/go.mod controller-gen crd paths=../../api/... output:crd:dir=.
+
+// Files are the definitions, one YAML file for each kind.
+//
+//go:embed *.yaml
+var Files embed.FS

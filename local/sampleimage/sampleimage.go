@@ -10,17 +10,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 //go:embed build.sh all:rootfs
 var sources embed.FS
 
+//go:embed packages.txt
+var packages string
+
 // Packages names the Debian packages whose programs the build runs. The content of the guest is downloaded, not installed.
-func Packages() []string {
-	return []string{
-		"qemu-utils", "mtools", "dosfstools", "syslinux", "syslinux-common", "e2fsprogs", "cpio", "kmod", "fdisk", "gzip",
-	}
-}
+func Packages() []string { return strings.Fields(packages) }
 
 // Build writes the image to the file out and the build's own progress lines to log.
 func Build(ctx context.Context, out string, log io.Writer) error {

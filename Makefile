@@ -10,7 +10,6 @@ export CGO_ENABLED := 0
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 IMAGE := $(CACHE)/sample.qcow2
-PACKAGES = $(shell cat local/node/packages.txt local/sampleimage/packages.txt)
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
@@ -22,18 +21,18 @@ help: ## list the verbs
 run: packages build ## install what is missing, build, and run the demo: a push boots a guest
 	bin/slipway up --demo
 
-build: bin/slipway bin/slipway-controller bin/slipway-dvcr bin/slipway-controlplane ## build the binaries into bin/
+build: bin/slipway bin/slipway-controlplane ## build the binaries into bin/
 
 bin/slipway-controlplane: $(shell find local/controlplane -name '*.go' -o -name 'go.*' 2>/dev/null)
 	@echo "Building $@ (the first time compiles Kubernetes: some minutes)"
-	@hack/build-controlplane.sh $@
+	@local/controlplane/build.sh $@ -v 2>&1 | hack/progress.sh
 
 bin/%: $(SOURCES)
 	@echo "Building $@"
-	@go build -ldflags "-s -w -X slipway.dev/slipway/local/platform.Version=$(VERSION)" -o $@ ./cmd/$*
+	@go build -v -ldflags "-s -w -X slipway.dev/slipway/local/platform.Version=$(VERSION)" -o $@ ./cmd/$* 2>&1 | hack/progress.sh
 
 packages:
-	@hack/install-packages.sh $(PACKAGES)
+	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt)
 
 $(IMAGE): packages $(wildcard local/sampleimage/*)
 	@mkdir -p $(@D)

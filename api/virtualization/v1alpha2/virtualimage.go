@@ -76,7 +76,8 @@ type VirtualImagePersistentVolumeClaim struct {
 type VirtualImageDataSource struct {
 	// Type of the source; the field of the same name must be set, except for Upload.
 	// +kubebuilder:validation:Enum=HTTP;ContainerImage;ObjectRef;Upload
-	Type DataSourceType `json:"type"`
+	// +optional
+	Type DataSourceType `json:"type,omitempty"`
 	// HTTP is a file on a web server.
 	// +optional
 	HTTP *HTTPSource `json:"http,omitempty"`

@@ -7,7 +7,8 @@ import (
 
 // VMAffinity pulls a machine towards nodes, other machines and pods, or keeps it away from them.
 type VMAffinity struct {
-	// NodeAffinity by labels of nodes.
+	// NodeAffinity by labels of nodes. Weights of preferences are from 1 to 100.
+	// +kubebuilder:validation:XValidation:rule="!has(self.preferredDuringSchedulingIgnoredDuringExecution) || self.preferredDuringSchedulingIgnoredDuringExecution.all(term, term.weight >= 1 && term.weight <= 100)",message="a weight is from 1 to 100"
 	// +optional
 	NodeAffinity *corev1.NodeAffinity `json:"nodeAffinity,omitempty"`
 	// VirtualMachineAndPodAffinity puts the machine beside others.

@@ -1,0 +1,195 @@
+package kustomize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime/debug"
+
+	"golang.org/x/sync/singleflight"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/lru"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"slipway.dev/slipway/sources/tree"
+)
+
+// Renderer renders source trees and remembers the results. It is safe for concurrent use; renders of different inputs
+// run in parallel.
+type Renderer struct {
+	cache  *lru.Cache
+	flight singleflight.Group
+}
+
+// New returns a renderer that remembers the results of its last cacheSize renders.
+func New(cacheSize int) *Renderer {
+	return &Renderer{cache: lru.New(max(cacheSize, 1))}
+}
+
+// result is what a render came to. A fault of the source is as repeatable as an object.
+type result struct {
+	objects []*unstructured.Unstructured
+	fault   *Error
+}
+
+// Render returns the objects of a source, in the order of the source. digest names the tree; when it is empty nothing
+// is remembered. The objects belong to the caller, who calls StripOrigin before applying one. Faults of the source are
+// *Error. A directory without manifests renders nothing, which is no error.
+func (r *Renderer) Render(ctx context.Context, digest string, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
+	if digest == "" {
+		return render(ctx, source, o)
+	}
+	key, err := o.key(digest)
+	if err != nil {
+		return nil, err
+	}
+	if known, found := r.cache.Get(key); found {
+		return known.(result).copies() //nolint:forcetypeassert // the only type that is put there
+	}
+	return r.once(ctx, key, source, o)
+}
+
+// once renders for all who ask for the same at the same time. It goes on when one of them gives up.
+func (r *Renderer) once(ctx context.Context, key string, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
+	done := r.flight.DoChan(key, func() (any, error) {
+		objects, err := render(context.WithoutCancel(ctx), source, o)
+		out := result{objects: objects}
+		if err != nil && !errors.As(err, &out.fault) {
+			return nil, err
+		}
+		r.cache.Add(key, out)
+		return out, nil
+	})
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("render: %w", context.Cause(ctx))
+	case answer := <-done:
+		if answer.Err != nil {
+			return nil, answer.Err //nolint:wrapcheck // our own
+		}
+		return answer.Val.(result).copies() //nolint:forcetypeassert // the only type that is returned there
+	}
+}
+
+func (r result) copies() ([]*unstructured.Unstructured, error) {
+	if r.fault != nil {
+		fault := *r.fault
+		return nil, &fault
+	}
+	objects := make([]*unstructured.Unstructured, len(r.objects))
+	for i, u := range r.objects {
+		objects[i] = u.DeepCopy()
+	}
+	return objects, nil
+}
+
+func render(ctx context.Context, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
+	if err := learnScopes(); err != nil {
+		return nil, err
+	}
+	s := newScan(ctx, newJail(source))
+	dir, err := s.base(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.start(dir)
+	if err != nil || !found {
+		return nil, err
+	}
+	if err := s.overlay(dir, o); err != nil {
+		return nil, err
+	}
+	built, err := s.build(dir)
+	if err != nil {
+		return nil, err
+	}
+	return s.finish(built, o)
+}
+
+// base checks the directory that an Environment names.
+func (s *scan) base(value string) (string, error) {
+	fault := func(problem string) error {
+		return &Error{File: value, Problem: problem, Remedy: "correct spec.path of the Environment"}
+	}
+	dir, err := tree.Resolve(".", path.Join(".", path.Clean("./"+value)))
+	if err != nil {
+		return "", fault("is not a path within the source")
+	}
+	mode, err := s.jail.mode(dir)
+	var where *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fault("is not in the source")
+	case errors.As(err, &where) && tree.Usable(mode) == nil && !errors.Is(err, fs.ErrPermission):
+		return "", fault(fmt.Sprintf("%s %v", where.Path, where.Err))
+	case err != nil:
+		return "", err
+	case !mode.IsDir():
+		return "", fault("is a file where a directory must stand")
+	}
+	return dir, nil
+}
+
+// overlay puts the kustomization above the source into the jail. It also asks kustomize where each object came from.
+func (s *scan) overlay(dir string, o Options) error {
+	var components []string
+	m := mention{dir: dir}
+	if err := s.components(m, &types.Kustomization{Components: o.Components}); err != nil {
+		return err
+	}
+	for _, c := range o.Components {
+		components = append(components, ".."+absolute(path.Join(dir, c)))
+	}
+	k := o.kustomization(".."+absolute(dir), components)
+	k.BuildMetadata = []string{types.OriginAnnotations}
+	k.Configurations = []string{allDefaults}
+	text, err := sigsyaml.Marshal(k)
+	if err != nil {
+		return fmt.Errorf("encode overlay: %w", err)
+	}
+	all, level := defaults()
+	s.jail.extra[overlayRoot+"/kustomization.yaml"] = text
+	s.jail.extra[allDefaults], s.jail.extra[levelDefaults] = all, level
+	return nil
+}
+
+// build runs kustomize. It has no way to stop, so a render that is given up ends on its own.
+func (s *scan) build(dir string) (resmap.ResMap, error) {
+	type outcome struct {
+		built resmap.ResMap
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		built, err := runKustomize(s.jail)
+		done <- outcome{built, err}
+	}()
+	select {
+	case <-s.ctx.Done():
+		return nil, fmt.Errorf("render: %w", context.Cause(s.ctx))
+	case o := <-done:
+		if o.err != nil {
+			return nil, s.diagnose(dir, o.err)
+		}
+		return o.built, nil
+	}
+}
+
+func runKustomize(fsys filesys.FileSystem) (built resmap.ResMap, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("kustomize panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return krusty.MakeKustomizer(&krusty.Options{ //nolint:wrapcheck // explained by diagnose
+		Reorder:          krusty.ReorderOptionNone,
+		LoadRestrictions: types.LoadRestrictionsNone, // the jail is the restriction
+		PluginConfig:     types.DisabledPluginConfig(),
+	}).Run(fsys, overlayRoot)
+}

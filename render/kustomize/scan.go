@@ -1,0 +1,382 @@
+package kustomize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"slipway.dev/slipway/sources/tree"
+)
+
+// Limits of one render.
+const (
+	maxKustomizations = 2_000
+	maxNesting        = 64
+	maxObjects        = 20_000
+)
+
+// scan reads all that a build will read, before kustomize does. It refuses what must not be built, knows afterwards
+// where each object stands, and puts into the jail what kustomize sees instead of the files themselves.
+type scan struct {
+	ctx    context.Context //nolint:containedctx // lives as long as one render
+	jail   *jail
+	stack  []string        // directories on the way down, for cycles
+	done   map[string]bool // kustomizations that were read
+	parsed map[string][]place
+	places []place // all objects of resources and generators
+}
+
+func newScan(ctx context.Context, j *jail) *scan {
+	return &scan{ctx: ctx, jail: j, done: map[string]bool{}, parsed: map[string][]place{}}
+}
+
+// mention is where a path is written down.
+type mention struct {
+	file string // the kustomization; empty when we generated it
+	root *yaml.Node
+	dir  string // what the path is relative to
+}
+
+// line finds the line in which a value stands, as an item of a list or as a field's value.
+func (m mention) line(value string) int {
+	if m.root == nil {
+		return 0
+	}
+	if n := findScalar(m.root, value); n != nil {
+		return n.Line
+	}
+	return m.root.Line
+}
+
+func findScalar(n *yaml.Node, value string) *yaml.Node {
+	if n.Kind == yaml.ScalarNode && n.Value == value {
+		return n
+	}
+	for _, c := range n.Content {
+		if found := findScalar(c, value); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func (m mention) fault(value, problem, remedy string) *Error {
+	e := &Error{File: m.file, Line: m.line(value), Problem: problem, Remedy: remedy}
+	if m.file == "" {
+		e.File = path.Join(m.dir, value)
+	}
+	return e
+}
+
+// resolve finds what a path means. Addresses, ways out of the tree, links and what is not there are *Error.
+func (s *scan) resolve(m mention, value string) (name string, isDir bool, err error) {
+	if remote(value) {
+		return "", false, m.fault(value, fmt.Sprintf("%q is an address; nothing is fetched while rendering", value), "copy it into the source and name the copy")
+	}
+	name, err = tree.Resolve(m.dir, value)
+	if err != nil {
+		return "", false, m.fault(value, fmt.Sprintf("%q leads out of the source tree", value), "move what it names into the source")
+	}
+	mode, err := s.jail.mode(name)
+	return name, mode.IsDir(), s.explain(m, value, err)
+}
+
+// explain makes an *Error from what the jail found wrong with a path.
+func (s *scan) explain(m mention, value string, err error) error {
+	var where *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return m.fault(value, fmt.Sprintf("%q is not in the source", value), "check the path, and the ignore rules and sparse checkout of the source")
+	case errors.As(err, &where):
+		return m.fault(value, fmt.Sprintf("%s %v", where.Path, where.Err), "")
+	}
+	return fmt.Errorf("read source: %w", err)
+}
+
+// file is resolve for a path that must be a file.
+func (s *scan) file(m mention, value string) (string, error) {
+	name, isDir, err := s.resolve(m, value)
+	if err == nil && isDir {
+		err = m.fault(value, fmt.Sprintf("%q is a directory", value), "name a file in it")
+	}
+	return name, err
+}
+
+// yamlFile is file for one that must parse.
+func (s *scan) yamlFile(m mention, value string) (string, []document, error) {
+	name, err := s.file(m, value)
+	if err != nil {
+		return "", nil, err
+	}
+	content, err := s.jail.read(name)
+	if err != nil {
+		return "", nil, err
+	}
+	documents, err := parse(name, content)
+	return name, documents, err
+}
+
+// directory scans the kustomization of a directory.
+func (s *scan) directory(m mention, value, dir string) error {
+	if err := s.ctx.Err(); err != nil {
+		return fmt.Errorf("render: %w", context.Cause(s.ctx))
+	}
+	if slices.Contains(s.stack, dir) {
+		return m.fault(value, fmt.Sprintf("%q leads back to itself", value), "remove it from one of the kustomizations on the way: "+strings.Join(append(s.stack, dir), " → "))
+	}
+	if s.done[dir] {
+		return nil
+	}
+	if len(s.stack) == maxNesting || len(s.done) == maxKustomizations {
+		return m.fault(value, fmt.Sprintf("the source has more than %d kustomizations, or more than %d inside each other", maxKustomizations, maxNesting), "split it")
+	}
+	file, err := s.kustomizationOf(dir)
+	if err != nil {
+		return err
+	}
+	if file == "" {
+		return m.fault(value, fmt.Sprintf("%q is a directory without a kustomization.yaml", value), "add one, or list the manifests instead of the directory")
+	}
+	s.stack = append(s.stack, dir)
+	defer func() { s.stack = s.stack[:len(s.stack)-1] }()
+	s.done[dir] = true
+	return s.kustomization(dir, file)
+}
+
+// kustomizationOf returns the kustomization file of a directory, or "".
+func (s *scan) kustomizationOf(dir string) (string, error) {
+	list, err := s.jail.list(dir)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, name := range konfig.RecognizedKustomizationFileNames() {
+		if _, exists := list[name]; exists {
+			found = append(found, path.Join(dir, name))
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	}
+	return "", &Error{File: found[1], Problem: "the directory has more than one kustomization, " + strings.Join(found, " and "), Remedy: "keep one"}
+}
+
+// kustomization scans one file and all that it names.
+func (s *scan) kustomization(dir, file string) error {
+	content, err := s.jail.read(file)
+	if err != nil {
+		return s.explain(mention{dir: dir}, path.Base(file), err)
+	}
+	documents, err := parse(file, content)
+	if err != nil {
+		return err
+	}
+	if len(documents) != 1 {
+		return &Error{File: file, Problem: fmt.Sprintf("has %d documents where one kustomization must stand", len(documents)), Remedy: "keep one document"}
+	}
+	k, err := decodeKustomization(documents[0], content)
+	if err != nil {
+		return err
+	}
+	m := mention{file: file, root: documents[0].root, dir: dir}
+	if err := refuseFeatures(m, k); err != nil {
+		return err
+	}
+	return s.expand(m, k, file)
+}
+
+// expand scans what a kustomization names and shows kustomize the result under the name of file.
+func (s *scan) expand(m mention, k *types.Kustomization, file string) error {
+	for _, step := range []func(mention, *types.Kustomization) error{
+		s.resources, s.components, s.patches, s.generators, s.plugins, s.configurations,
+	} {
+		if err := step(m, k); err != nil {
+			return err
+		}
+	}
+	return s.show(k, file)
+}
+
+// show puts a kustomization into the jail.
+func (s *scan) show(k *types.Kustomization, file string) error {
+	text, err := sigsyaml.Marshal(k)
+	if err != nil {
+		return fmt.Errorf("encode kustomization: %w", err)
+	}
+	s.jail.extra[absolute(file)] = text
+	return nil
+}
+
+// refuseFeatures refuses what a render must never do.
+func refuseFeatures(m mention, k *types.Kustomization) error {
+	switch {
+	case len(k.HelmCharts) > 0 || k.HelmGlobals != nil:
+		return m.fault("", "Helm charts are not rendered", "commit the output of helm template instead")
+	case len(k.OpenAPI) > 0:
+		return m.fault("", "the field openapi is not supported", "remove it; the schemas of our kinds are built in")
+	}
+	return nil
+}
+
+func (s *scan) resources(m mention, k *types.Kustomization) error {
+	own := map[identity]place{}
+	for _, value := range k.Resources {
+		name, isDir, err := s.resolve(m, value)
+		if err != nil {
+			return err
+		}
+		if isDir {
+			if err := s.directory(m, value, name); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.resourceFile(m, value, name, own); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resourceFile checks the objects of a file; own are those of the same kustomization so far.
+func (s *scan) resourceFile(m mention, value, name string, own map[identity]place) error {
+	places, err := s.objects(m, value, name)
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		if first, twice := own[p.identity]; twice {
+			return duplicate(first, p)
+		}
+		own[p.identity] = p
+	}
+	return nil
+}
+
+func duplicate(first, second place) *Error {
+	return &Error{
+		File: second.file, Line: second.line, Object: second.String(),
+		Problem: "has the name of another object, in " + first.position(), Remedy: "rename or remove one of the two",
+	}
+}
+
+// objects parses a file of manifests, once.
+func (s *scan) objects(m mention, value, name string) ([]place, error) {
+	if places, done := s.parsed[name]; done {
+		return places, nil
+	}
+	_, documents, err := s.yamlFile(m, value)
+	if err != nil {
+		return nil, err
+	}
+	var places []place
+	for _, d := range documents {
+		p, err := d.object()
+		if err != nil {
+			return nil, err
+		}
+		if p.group == "kustomize.config.k8s.io" {
+			return nil, m.fault(value, fmt.Sprintf("%q is a kustomization, not a manifest", value), "name its directory instead")
+		}
+		if p.name != "" {
+			places = append(places, p)
+		}
+	}
+	s.parsed[name] = places
+	s.places = append(s.places, places...)
+	if len(s.places) > maxObjects {
+		return nil, &Error{File: name, Problem: fmt.Sprintf("the source has more than %d objects", maxObjects), Remedy: "split it into several environments"}
+	}
+	return places, nil
+}
+
+func (s *scan) components(m mention, k *types.Kustomization) error {
+	for _, value := range k.Components {
+		name, isDir, err := s.resolve(m, value)
+		if err != nil {
+			return err
+		}
+		if !isDir {
+			return m.fault(value, fmt.Sprintf("the component %q is a file", value), "name its directory")
+		}
+		if err := s.directory(m, value, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// patches checks patch and replacement files, and turns the deprecated forms into the one form that kustomize does not
+// complain about on our standard error.
+func (s *scan) patches(m mention, k *types.Kustomization) error {
+	if err := k.FixKustomizationPreMarshalling(below{FileSystem: s.jail, dir: absolute(m.dir)}); err != nil {
+		return m.fault("", err.Error(), "")
+	}
+	var files []string
+	for _, p := range k.Patches {
+		files = append(files, p.Path)
+	}
+	for _, r := range k.Replacements {
+		files = append(files, r.Path)
+	}
+	for _, value := range files {
+		if value == "" {
+			continue
+		}
+		if _, _, err := s.yamlFile(m, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// generators checks the files of ConfigMap and Secret generators and notes where each generator stands.
+func (s *scan) generators(m mention, k *types.Kustomization) error {
+	args := map[string][]types.GeneratorArgs{}
+	for _, g := range k.ConfigMapGenerator {
+		args["ConfigMap"] = append(args["ConfigMap"], g.GeneratorArgs)
+	}
+	for _, g := range k.SecretGenerator {
+		args["Secret"] = append(args["Secret"], g.GeneratorArgs)
+	}
+	for _, kind := range []string{"ConfigMap", "Secret"} {
+		for _, g := range args[kind] {
+			s.places = append(s.places, place{identity: identity{kind: kind, namespace: g.Namespace, name: g.Name}, file: m.file, line: m.line(g.Name)})
+			if err := s.generatorFiles(m, g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *scan) generatorFiles(m mention, g types.GeneratorArgs) error {
+	for _, value := range slices.Concat(g.FileSources, g.EnvSources) {
+		file := value
+		if _, after, found := strings.Cut(value, "="); found {
+			file = after
+		}
+		if _, err := s.file(m, file); err != nil {
+			var fault *Error
+			if errors.As(err, &fault) {
+				fault.Line = m.line(value)
+			}
+			return err
+		}
+	}
+	return nil
+}

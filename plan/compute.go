@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 )
@@ -33,7 +34,7 @@ type computation struct {
 	in      Input
 	live    map[Key]*unstructured.Unstructured
 	desired map[Key]bool
-	owned   map[Key]bool
+	owned   map[Key]types.UID
 	pruned  []Change
 	plan    Plan
 }
@@ -43,7 +44,7 @@ func newComputation(in Input) *computation {
 		in:      in,
 		live:    make(map[Key]*unstructured.Unstructured, len(in.Live)),
 		desired: make(map[Key]bool, len(in.Desired)),
-		owned:   make(map[Key]bool, len(in.Inventory)),
+		owned:   make(map[Key]types.UID, len(in.Inventory)),
 		plan:    Plan{Revision: in.Revision, Changes: []Change{}},
 	}
 	for _, u := range in.Live {
@@ -53,7 +54,7 @@ func newComputation(in Input) *computation {
 		c.desired[KeyOf(u)] = true
 	}
 	for _, e := range in.Inventory {
-		c.owned[KeyOfReference(e.ObjectReference)] = true
+		c.owned[KeyOfReference(e.ObjectReference)] = e.UID
 	}
 	return c
 }
@@ -122,7 +123,7 @@ func (c *computation) replace(change Change, live *unstructured.Unstructured, br
 }
 
 func (c *computation) why(desired, live *unstructured.Unstructured) string {
-	if !c.owned[KeyOf(desired)] {
+	if c.owned[KeyOf(desired)] != live.GetUID() {
 		return ReasonAdopt
 	}
 	if stamp := live.GetAnnotations()[StampAnnotation]; stamp != "" && stamp == desired.GetAnnotations()[StampAnnotation] {

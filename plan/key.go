@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"cmp"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -45,15 +48,12 @@ func (k Key) String() string {
 	return k.Kind + " " + k.Namespace + "/" + k.Name
 }
 
-func (k Key) less(other Key) bool {
-	switch {
-	case k.Kind != other.Kind:
-		return k.Kind < other.Kind
-	case k.Group != other.Group:
-		return k.Group < other.Group
-	case k.Namespace != other.Namespace:
-		return k.Namespace < other.Namespace
-	default:
-		return k.Name < other.Name
-	}
+// Compare orders keys by kind, group, namespace and name.
+func Compare(a, b Key) int {
+	return cmp.Or(
+		strings.Compare(a.Kind, b.Kind),
+		strings.Compare(a.Group, b.Group),
+		strings.Compare(a.Namespace, b.Namespace),
+		strings.Compare(a.Name, b.Name),
+	)
 }

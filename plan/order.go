@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -77,18 +78,7 @@ func byRank(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 }
 
 func compareRank(a, b *unstructured.Unstructured) int {
-	if d := rank(a) - rank(b); d != 0 {
-		return d
-	}
-	x, y := KeyOf(a), KeyOf(b)
-	switch {
-	case x == y:
-		return 0
-	case x.less(y):
-		return -1
-	default:
-		return 1
-	}
+	return cmp.Or(rank(a)-rank(b), Compare(KeyOf(a), KeyOf(b)))
 }
 
 // Order sorts objects so that each comes after those it refers to: a machine

@@ -100,6 +100,12 @@ const (
 	ForbiddenReason = "Forbidden"
 	// DegradedReason: an object of the revision is degraded.
 	DegradedReason = "Degraded"
+	// AwaitingRestartReason: everything is applied and works; a machine needs a
+	// restart for its changes to take effect.
+	AwaitingRestartReason = "AwaitingRestart"
+	// ActionRequiredReason: everything is applied; an object waits for people, such
+	// as a paused machine or an image to be uploaded.
+	ActionRequiredReason = "ActionRequired"
 	// PruneFailedReason: an object that left the source could not be deleted.
 	PruneFailedReason = "PruneFailed"
 	// ReplacingReason: an object is being deleted so that it can be made again.

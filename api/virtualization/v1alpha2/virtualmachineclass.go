@@ -1,6 +1,10 @@
 package v1alpha2
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,6 +135,18 @@ type SizingPolicy struct {
 // +kubebuilder:validation:Minimum=1
 // +kubebuilder:validation:Maximum=100
 type CoreFraction int
+
+// UnmarshalJSON reads a number, and the percentage that v1alpha3 writes: an object that was stored before the conversion
+// between the versions was in place must not make all classes unreadable.
+func (f *CoreFraction) UnmarshalJSON(raw []byte) error {
+	text := strings.TrimSuffix(strings.Trim(string(raw), `"`), "%")
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("read core fraction %s: write a number from 1 to 100", raw)
+	}
+	*f = CoreFraction(n)
+	return nil
+}
 
 // SizingPolicyCores is a range of cores.
 //

@@ -1,6 +1,7 @@
 package v1alpha3_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -98,5 +99,41 @@ func TestToV1alpha2Refuses(t *testing.T) {
 				t.Errorf("error %q does not name %s", err, want)
 			}
 		})
+	}
+}
+
+// TestReadsEitherVersion covers objects that were stored while nothing converted between the versions.
+func TestReadsEitherVersion(t *testing.T) {
+	for name, text := range map[string]string{
+		"as numbers":     `{"coreFractions":[5,100],"defaultCoreFraction":50}`,
+		"as percentages": `{"coreFractions":["5%","100%"],"defaultCoreFraction":"50%"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stored v1alpha2.SizingPolicy
+			if err := json.Unmarshal([]byte(text), &stored); err != nil {
+				t.Fatal(err)
+			}
+			wantStored := v1alpha2.SizingPolicy{CoreFractions: []v1alpha2.CoreFraction{5, 100}, DefaultCoreFraction: ptr.To[v1alpha2.CoreFraction](50)}
+			if diff := cmp.Diff(wantStored, stored); diff != "" {
+				t.Errorf("v1alpha2 differs (-want +got):\n%s", diff)
+			}
+			var newer v1alpha3.SizingPolicy
+			if err := json.Unmarshal([]byte(text), &newer); err != nil {
+				t.Fatal(err)
+			}
+			wantNewer := v1alpha3.SizingPolicy{CoreFractions: []v1alpha3.CoreFraction{"5%", "100%"}, DefaultCoreFraction: ptr.To[v1alpha3.CoreFraction]("50%")}
+			if diff := cmp.Diff(wantNewer, newer); diff != "" {
+				t.Errorf("v1alpha3 differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadRefusesWords(t *testing.T) {
+	if err := json.Unmarshal([]byte(`{"coreFractions":["half"]}`), &v1alpha2.SizingPolicy{}); err == nil {
+		t.Error("v1alpha2 reads a word as a number")
+	}
+	if err := json.Unmarshal([]byte(`{"coreFractions":[true]}`), &v1alpha3.SizingPolicy{}); err == nil {
+		t.Error("v1alpha3 reads a truth value as a percentage")
 	}
 }

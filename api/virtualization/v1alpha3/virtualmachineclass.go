@@ -1,6 +1,9 @@
 package v1alpha3
 
 import (
+	"fmt"
+	"strconv"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -69,3 +72,18 @@ type SizingPolicy struct {
 
 // CoreFraction is the guaranteed share of a core: a percentage from 1% to 100%.
 type CoreFraction string
+
+// UnmarshalJSON reads a percentage, and the number that v1alpha2 writes: an object that was stored before the conversion
+// between the versions was in place must not make all classes unreadable.
+func (f *CoreFraction) UnmarshalJSON(raw []byte) error {
+	if text, err := strconv.Unquote(string(raw)); err == nil {
+		*f = CoreFraction(text)
+		return nil
+	}
+	n, err := strconv.Atoi(string(raw))
+	if err != nil {
+		return fmt.Errorf("read core fraction %s: write a percentage from 1%% to 100%%", raw)
+	}
+	*f = fraction(v1alpha2.CoreFraction(n))
+	return nil
+}

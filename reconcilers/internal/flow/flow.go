@@ -148,14 +148,14 @@ func (r *Reconciler[O, S]) hold(ctx context.Context, obj O) error {
 }
 
 func (r *Reconciler[O, S]) release(ctx context.Context, obj O) error {
-	err := r.patchFinalizers(ctx, obj, func() { controllerutil.RemoveFinalizer(obj, r.def.Finalizer) })
-	return client.IgnoreNotFound(err)
+	return r.patchFinalizers(ctx, obj, func() { controllerutil.RemoveFinalizer(obj, r.def.Finalizer) })
 }
 
 func (r *Reconciler[O, S]) patchFinalizers(ctx context.Context, obj O, change func()) error {
 	base := client.MergeFromWithOptions(obj.DeepCopyObject().(O), client.MergeFromWithOptimisticLock{})
 	change()
-	return wrap(r.deps.Client.Patch(ctx, obj, base), "patch finalizers of %s %s", r.def.Name, client.ObjectKeyFromObject(obj))
+	err := client.IgnoreNotFound(r.deps.Client.Patch(ctx, obj, base))
+	return wrap(err, "patch finalizers of %s %s", r.def.Name, client.ObjectKeyFromObject(obj))
 }
 
 func (r *Reconciler[O, S]) patchStatus(ctx context.Context, obj, original O) error {

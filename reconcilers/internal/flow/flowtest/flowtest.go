@@ -44,7 +44,10 @@ func Reconcile(tb testing.TB, c client.Client, r reconcile.Reconciler, obj clien
 	if getErr := c.Get(tb.Context(), key, obj); client.IgnoreNotFound(getErr) != nil {
 		tb.Fatalf("read %s back: %v", key, getErr)
 	}
-	return result, err
+	if err != nil {
+		return result, fmt.Errorf("reconcile %s: %w", key, err)
+	}
+	return result, nil
 }
 
 // Settle runs the reconciler until a run neither fails nor changes the object,

@@ -1,0 +1,148 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/sources/git"
+)
+
+// Names of the controllers.
+const (
+	GitName = "gitrepository"
+	OCIName = "ocirepository"
+)
+
+// How long a source that fails is left alone: twice as long each time, within
+// these bounds, so that a server that comes back is found soon.
+const (
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
+const (
+	defaultInterval    = time.Minute
+	defaultConcurrency = 4
+)
+
+// Git resolves and fetches. *git.Client is one.
+type Git interface {
+	Resolve(ctx context.Context, remote git.Remote, ref git.Ref) (git.Revision, error)
+	Fetch(ctx context.Context, remote git.Remote, revision git.Revision, options git.Options) (fs.FS, error)
+}
+
+// Store keeps trees by digest. *store.Store is one.
+type Store interface {
+	PutWithSize(ctx context.Context, tree fs.FS) (digest string, size int64, err error)
+	Tree(digest string) (fs.FS, error)
+	Keep(digests ...string) (removed int, err error)
+}
+
+// Deps are what the controllers need besides the manager.
+type Deps struct {
+	// Git client.
+	Git Git
+	// Store of the artifacts.
+	Store Store
+	// Concurrency is how many sources are worked on at a time; 4 when zero.
+	Concurrency int
+	// Clock; nil is the real one.
+	Clock clock.PassiveClock
+	// Metrics of the steps; may be nil.
+	Metrics *flow.Metrics
+}
+
+// reconciler holds the steps and their collaborators.
+type reconciler struct {
+	// reader of the kinds of this package, cached.
+	reader client.Reader
+	// secrets are read from the API server.
+	secrets client.Reader
+	git     Git
+	store   Store
+	clock   clock.PassiveClock
+}
+
+func (r *reconciler) definition() flow.Definition[*v1alpha1.GitRepository, *scope] {
+	return flow.Definition[*v1alpha1.GitRepository, *scope]{
+		Name: GitName,
+		New:  func() *v1alpha1.GitRepository { return &v1alpha1.GitRepository{} },
+		Scope: func(repo *v1alpha1.GitRepository) *scope {
+			return &scope{repo: repo, now: r.clock.Now()}
+		},
+		Steps: []flow.Step[*scope]{
+			guarded("accept", accept),
+			guarded("login", r.login),
+			guarded("resolve", r.resolve),
+			guarded("fetch", r.fetch),
+			guarded("collect", r.collect),
+		},
+		Report: report,
+		Every:  interval,
+	}
+}
+
+func interval(s *scope) time.Duration {
+	if every := s.repo.Spec.Interval.Duration; every > 0 {
+		return every
+	}
+	return defaultInterval
+}
+
+// SetupWithManager starts the controllers with the manager. The manager's scheme
+// needs the GitOps kinds and the core kinds.
+func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
+	if deps.Clock == nil {
+		deps.Clock = clock.RealClock{}
+	}
+	if deps.Concurrency == 0 {
+		deps.Concurrency = defaultConcurrency
+	}
+	r := &reconciler{reader: mgr.GetClient(), secrets: mgr.GetAPIReader(), git: deps.Git, store: deps.Store, clock: deps.Clock}
+	if err := setup(mgr, &v1alpha1.GitRepository{}, GitName, deps, flow.New(r.definition(), flowDeps(mgr, GitName, deps))); err != nil {
+		return err
+	}
+	return setup(mgr, &v1alpha1.OCIRepository{}, OCIName, deps, flow.New(refusal(deps.Clock), flowDeps(mgr, OCIName, deps)))
+}
+
+func flowDeps(mgr ctrl.Manager, name string, deps Deps) flow.Deps {
+	return flow.Deps{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slipway-" + name), Clock: deps.Clock, Metrics: deps.Metrics}
+}
+
+func setup(mgr ctrl.Manager, kind client.Object, name string, deps Deps, engine reconcile.Reconciler) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named(name).
+		For(kind, builder.WithPredicates(asked())).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: deps.Concurrency,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
+		Complete(engine)
+	if err != nil {
+		return fmt.Errorf("set up the %s controller: %w", name, err)
+	}
+	return nil
+}
+
+// asked lets through changes of the spec and requests by annotation.
+func asked() predicate.Predicate {
+	return predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return e.ObjectOld.GetAnnotations()[v1alpha1.RequestedAtAnnotation] != e.ObjectNew.GetAnnotations()[v1alpha1.RequestedAtAnnotation]
+		},
+	})
+}

@@ -98,7 +98,7 @@ func Push(ctx context.Context, src Source, to oras.Target, ref string, o PushOpt
 // of the disk. Only the compressing stage is wide; every other one handles slabs in disk order.
 func transfer(ctx context.Context, src Source, store *packStore, o PushOptions) (int64, error) {
 	g, ctx := errgroup.WithContext(ctx)
-	slabs := newSlabPool(o.Concurrency + 4)
+	slabs := newSlabPool(o.Concurrency+4, slabSize)
 	read := make(chan *slab, 1)
 	work := make(chan *slab)
 	ordered := make(chan *slab, cap(slabs))
@@ -152,6 +152,10 @@ func readSlabs(ctx context.Context, src Source, pool slabPool, out chan<- *slab,
 		n := 0
 		s.off, n, err = src.ReadNext(s.buf[headroom:])
 		switch {
+		case isEnd(err) && s.off > end:
+			// The disk ends in a hole: an empty slab behind it says so.
+			s.start, s.end = headroom, headroom
+			return s.off, send(ctx, out, s)
 		case isEnd(err):
 			return s.off, nil
 		case err != nil:

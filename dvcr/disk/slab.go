@@ -79,10 +79,10 @@ func (s *slab) compress(e encoder, known *frameIndex) {
 // slabPool holds the slabs of one push; their number bounds its memory.
 type slabPool chan *slab
 
-func newSlabPool(n int) slabPool {
+func newSlabPool(n, size int) slabPool {
 	p := make(slabPool, n)
 	for range n {
-		p <- &slab{}
+		p <- &slab{buf: make([]byte, headroom+size)}
 	}
 	return p
 }
@@ -90,9 +90,6 @@ func newSlabPool(n int) slabPool {
 func (p slabPool) get(ctx context.Context) (*slab, error) {
 	select {
 	case s := <-p:
-		if s.buf == nil {
-			s.buf = make([]byte, headroom+slabSize)
-		}
 		s.done = make(chan struct{})
 		s.chunks, s.frames = s.chunks[:0], s.frames[:0]
 		return s, nil

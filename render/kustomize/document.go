@@ -93,7 +93,7 @@ func checkKeys(file string, n *yaml.Node) error {
 	seen := make(map[string]int, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
 		key := n.Content[i]
-		if first, twice := seen[key.Value]; twice && key.Kind == yaml.ScalarNode && key.ShortTag() != "!!merge" {
+		if first, twice := seen[key.Value]; twice && key.Kind == yaml.ScalarNode && key.ShortTag() != mergeTag {
 			return &Error{
 				File: file, Line: key.Line, Remedy: "remove one of the two",
 				Problem: fmt.Sprintf("the key %q stands there twice, first in line %d", key.Value, first),
@@ -166,6 +166,19 @@ func identify(apiVersion, kind, namespace, name string) identity {
 	return identity{group: group, kind: kind, namespace: namespace, name: name}
 }
 
+// items returns the objects of a document: itself, or what stands in it when it is a list.
+func (d document) items() []document {
+	kind, list := text(d.root, "kind"), child(d.root, "items")
+	if !strings.HasSuffix(kind, "List") || list == nil || list.Kind != yaml.SequenceNode {
+		return []document{d}
+	}
+	items := make([]document, len(list.Content))
+	for i, n := range list.Content {
+		items[i] = document{file: d.file, root: resolved(n)}
+	}
+	return items
+}
+
 // object checks that a document is a Kubernetes object and says which and where.
 func (d document) object() (place, error) {
 	p := place{file: d.file, line: d.root.Line}
@@ -185,7 +198,7 @@ func (d document) object() (place, error) {
 		return p, fault("is not a Kubernetes object: it has no kind")
 	case apiVersion == "":
 		return p, fault("is not a Kubernetes object: " + kind + " has no apiVersion")
-	case name == "" && !strings.HasSuffix(kind, "List"):
+	case name == "":
 		return p, fault("is not a Kubernetes object: " + kind + " has no metadata.name")
 	}
 	return p, nil

@@ -13,9 +13,6 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
-// kustomizeOrigin is the annotation in which kustomize says where an object came from.
-const kustomizeOrigin = "config.kubernetes.io/origin"
-
 // diagnose explains why kustomize failed. Two objects of one name, in different directories, are looked for; for the
 // rest its own words must do.
 func (s *scan) diagnose(dir string, err error) error {
@@ -30,45 +27,54 @@ func (s *scan) diagnose(dir string, err error) error {
 	if known != nil || file == "" {
 		file = path.Join(dir, konfig.DefaultKustomizationFileName())
 	}
-	words := strings.NewReplacer(treeRoot+"/", "", overlayRoot+"/", "", overlayRoot, "the overrides of the Environment").Replace(err.Error())
+	words := strings.NewReplacer(treeRoot+"/", "", manifestRoot+"/", "", overlayRoot+"/", "", overlayRoot, "the overrides of the Environment").Replace(err.Error())
 	return &Error{File: file, Problem: "does not build: " + words}
 }
 
 // finish turns what kustomize built into objects.
 func (s *scan) finish(built resmap.ResMap, o Options) ([]*unstructured.Unstructured, error) {
-	origins := index(s.places)
+	objects, err := s.read(built)
+	if err != nil {
+		return nil, err
+	}
+	names := newRenames(objects)
+	out := make([]*unstructured.Unstructured, len(objects))
+	for i, r := range objects {
+		if err := names.follow(r); err != nil {
+			return nil, err
+		}
+		dress(r.Unstructured, o.CommonMetadata)
+		out[i] = r.Unstructured
+	}
+	return out, nil
+}
+
+// read converts the objects and refuses two of one name.
+func (s *scan) read(built resmap.ResMap) ([]rendered, error) {
+	places := index(s.places, s.generated)
 	seen := make(map[identity]place, built.Size())
-	objects := make([]*unstructured.Unstructured, 0, built.Size())
+	objects := make([]rendered, 0, built.Size())
 	for _, r := range built.Resources() {
-		u, err := object(r.YNode())
+		fields, err := plainMap(r.YNode())
 		if err != nil {
 			return nil, fmt.Errorf("read rendered %s: %w", r.CurId(), err)
 		}
-		origin, err := r.GetOrigin()
-		if err != nil {
-			return nil, fmt.Errorf("read origin of %s: %w", r.CurId(), err)
+		u := &unstructured.Unstructured{Object: fields}
+		source := places.of(u)
+		now := place{identify(u.GetAPIVersion(), u.GetKind(), u.GetNamespace(), u.GetName()), source.file, source.line}
+		if first, twice := seen[now.identity]; twice {
+			return nil, duplicate(first, now)
 		}
-		where := origins.find(u, origin)
-		where.identity = identify(u.GetAPIVersion(), u.GetKind(), u.GetNamespace(), u.GetName())
-		if first, twice := seen[where.identity]; twice {
-			return nil, duplicate(first, where)
-		}
-		seen[where.identity] = where
-		dress(u, o.CommonMetadata)
-		setOrigin(u, where)
-		objects = append(objects, u)
+		seen[now.identity] = now
+		objects = append(objects, rendered{u, source})
 	}
 	return objects, nil
 }
 
-// dress sets the metadata that an Environment wants on all objects, and removes kustomize's own.
+// dress sets the metadata that an Environment wants on all objects.
 func dress(u *unstructured.Unstructured, common Metadata) {
-	annotations := u.GetAnnotations()
-	delete(annotations, kustomizeOrigin)
-	if len(annotations)+len(common.Annotations) == 0 {
-		unstructured.RemoveNestedField(u.Object, "metadata", "annotations")
-	} else {
-		u.SetAnnotations(merged(annotations, common.Annotations))
+	if len(common.Annotations) > 0 {
+		u.SetAnnotations(merged(u.GetAnnotations(), common.Annotations))
 	}
 	if len(common.Labels) > 0 {
 		u.SetLabels(merged(u.GetLabels(), common.Labels))
@@ -82,19 +88,7 @@ func merged(base, above map[string]string) map[string]string {
 	return out
 }
 
-// object converts a YAML node into the types that unstructured objects are made of.
-func object(n *yaml.Node) (*unstructured.Unstructured, error) {
-	value, err := plainValue(n)
-	if err != nil {
-		return nil, err
-	}
-	fields, ok := value.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("line %d: not a mapping", n.Line)
-	}
-	return &unstructured.Unstructured{Object: fields}, nil
-}
-
+// plainValue converts a YAML node into the types that unstructured objects are made of.
 func plainValue(n *yaml.Node) (any, error) {
 	n = resolved(n)
 	switch n.Kind {
@@ -117,15 +111,50 @@ func plainValue(n *yaml.Node) (any, error) {
 }
 
 func plainMap(n *yaml.Node) (map[string]any, error) {
+	n = resolved(n)
 	fields := make(map[string]any, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if key.ShortTag() == mergeTag {
+			continue
+		}
 		value, err := plainValue(n.Content[i+1])
 		if err != nil {
 			return nil, err
 		}
-		fields[n.Content[i].Value] = value
+		fields[key.Value] = value
 	}
-	return fields, nil
+	return fields, mergeInto(fields, n)
+}
+
+const mergeTag = "!!merge"
+
+// mergeInto adds what the merge keys of a mapping bring and the mapping itself does not have.
+func mergeInto(fields map[string]any, n *yaml.Node) error {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].ShortTag() != mergeTag {
+			continue
+		}
+		sources := []*yaml.Node{resolved(n.Content[i+1])}
+		if sources[0].Kind == yaml.SequenceNode {
+			sources = sources[0].Content
+		}
+		for _, source := range sources {
+			if source = resolved(source); source.Kind != yaml.MappingNode {
+				return fmt.Errorf("line %d: << must name a mapping", source.Line)
+			}
+			more, err := plainMap(source)
+			if err != nil {
+				return err
+			}
+			for key, value := range more {
+				if _, has := fields[key]; !has {
+					fields[key] = value
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // plainScalar follows the core schema of YAML. Dates stay strings: JSON has none.

@@ -25,7 +25,7 @@ func (s *scan) start(dir string) (bool, error) {
 	if file != "" {
 		return true, s.directory(mention{dir: dir}, ".", dir)
 	}
-	list, err := s.manifests(dir, ".")
+	list, err := s.list(dir, ".")
 	if err != nil || len(list) == 0 {
 		return false, err
 	}
@@ -33,15 +33,15 @@ func (s *scan) start(dir string) (bool, error) {
 	return true, s.expand(mention{dir: dir}, k, path.Join(dir, konfig.DefaultKustomizationFileName()))
 }
 
-// manifests lists what to render below root/dir, relative to root, in the order of the names.
-func (s *scan) manifests(root, dir string) ([]string, error) {
+// list names what to render below root/dir, relative to root, in the order of the names.
+func (s *scan) list(root, dir string) ([]string, error) {
 	entries, err := s.jail.list(path.Join(root, dir))
 	if err != nil {
 		return nil, err
 	}
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		more, err := s.manifest(root, path.Join(dir, name), entries[name])
+		more, err := s.listed(root, path.Join(dir, name), entries[name])
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func (s *scan) manifests(root, dir string) ([]string, error) {
 	return list, nil
 }
 
-func (s *scan) manifest(root, name string, mode fs.FileMode) ([]string, error) {
+func (s *scan) listed(root, name string, mode fs.FileMode) ([]string, error) {
 	full := path.Join(root, name)
 	extension := path.Ext(name)
 	isYAML := extension == ".yaml" || extension == ".yml"
@@ -78,5 +78,5 @@ func (s *scan) subdirectory(root, name string) ([]string, error) {
 	if file != "" {
 		return []string{name}, nil
 	}
-	return s.manifests(root, name)
+	return s.list(root, name)
 }

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	treeRoot    = "/tree"    // where kustomize sees the source tree
-	overlayRoot = "/overlay" // where it sees what we add
+	treeRoot     = "/tree"      // where kustomize sees the source tree
+	manifestRoot = "/manifests" // where it sees the manifests of it, annotated
+	overlayRoot  = "/overlay"   // where it sees what we add
 )
 
 // errReadOnly answers every attempt to write.

@@ -63,6 +63,11 @@ func (o Options) key(digest string) (string, error) {
 	return digest + "/" + hex.EncodeToString(sum[:]), nil
 }
 
+// onlyPath reports whether nothing needs an overlay above the source.
+func (o Options) onlyPath() bool {
+	return o.TargetNamespace+o.NamePrefix+o.NameSuffix == "" && len(o.Images)+len(o.Patches)+len(o.Components) == 0
+}
+
 // kustomization returns the overlay that stands above the source. Components come from below base.
 func (o Options) kustomization(base string, components []string) *types.Kustomization {
 	k := &types.Kustomization{

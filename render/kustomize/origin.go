@@ -1,11 +1,12 @@
 package kustomize
 
 import (
+	"bytes"
+	"fmt"
 	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/kustomize/api/resource"
 )
 
 // originAnnotation carries "file:line" through the later stages of a render.
@@ -34,59 +35,42 @@ func StripOrigin(u *unstructured.Unstructured) {
 	}
 }
 
-func setOrigin(u *unstructured.Unstructured, p place) {
-	if p.file == "" {
-		return
+// annotate writes an object as kustomize shall see it: with a note of where it stands, and otherwise the same.
+func (d document) annotate(to *bytes.Buffer, p place) error {
+	value, err := plainMap(d.root)
+	if err != nil {
+		return &Error{File: d.file, Line: d.root.Line, Object: p.String(), Problem: err.Error()}
 	}
-	annotations := u.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[originAnnotation] = p.position()
-	u.SetAnnotations(annotations)
-}
-
-// places finds where rendered objects stand in the source.
-type places map[string][]place // by file
-
-func index(list []place) places {
-	byFile := places{}
-	for _, p := range list {
-		byFile[p.file] = append(byFile[p.file], p)
-	}
-	return byFile
-}
-
-// find returns the place of an object that kustomize says came from a file. Names may have changed on the way, so the
-// longest name that is still part of the new one wins.
-func (ps places) find(u *unstructured.Unstructured, origin *resource.Origin) place {
-	if origin == nil {
-		return place{}
-	}
-	file, ok := sourceFile(origin)
-	if !ok {
-		return place{}
-	}
-	best := place{file: file}
-	for _, p := range ps[file] {
-		sameKind := p.kind == u.GetKind() && p.group == u.GroupVersionKind().Group
-		if sameKind && (best.line == 0 || strings.Contains(u.GetName(), p.name) && better(p, best, u.GetName())) {
-			best = p
+	u := unstructured.Unstructured{Object: value}
+	if err := unstructured.SetNestedField(value, p.position(), "metadata", "annotations", originAnnotation); err != nil {
+		return &Error{
+			File: d.file, Line: lineOf(d.root, []string{"metadata", "annotations"}), Object: p.String(),
+			Problem: "metadata.annotations is not a mapping",
 		}
 	}
-	return best
-}
-
-func better(p, best place, name string) bool {
-	return !strings.Contains(name, best.name) || len(p.name) > len(best.name)
-}
-
-// sourceFile is the path within the tree that an origin names: of the manifest, or of the kustomization whose generator
-// made the object.
-func sourceFile(origin *resource.Origin) (string, bool) {
-	name := origin.Path
-	if name == "" {
-		name = origin.ConfiguredIn
+	text, err := u.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", p, err)
 	}
-	return strings.CutPrefix(name, ".."+treeRoot+"/")
+	to.WriteString("---\n")
+	to.Write(text)
+	return nil
+}
+
+// origins finds what objects were called in the source.
+type origins map[string]place // by position
+
+func index(lists ...[]place) origins {
+	o := origins{}
+	for _, list := range lists {
+		for _, p := range list {
+			o[p.position()] = p
+		}
+	}
+	return o
+}
+
+// of returns the place of a rendered object; it is empty when a patch has removed the note.
+func (o origins) of(u *unstructured.Unstructured) place {
+	return o[u.GetAnnotations()[originAnnotation]]
 }

@@ -1,6 +1,8 @@
 package kustomize
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -10,7 +12,6 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
-	sigsyaml "sigs.k8s.io/yaml"
 )
 
 // below is the jail seen from a directory, for the one function of kustomize that reads relative paths.
@@ -97,12 +98,9 @@ func checkAddresses(d document, n *yaml.Node, key string) error {
 	return nil
 }
 
-const (
-	allDefaults   = overlayRoot + "/defaults.yaml"
-	levelDefaults = overlayRoot + "/level.yaml"
-)
+const defaultsFile = overlayRoot + "/defaults.yaml"
 
-// configurations checks transformer configurations, takes out of them what is built in, and adds our own where the
+// configurations checks transformer configurations, takes out of them what we do ourselves, and adds our own where the
 // kustomization needs it.
 func (s *scan) configurations(m mention, k *types.Kustomization) error {
 	for _, value := range k.Crds {
@@ -120,40 +118,46 @@ func (s *scan) configurations(m mention, k *types.Kustomization) error {
 		}
 	}
 	if k.Namespace != "" || len(k.Images) > 0 {
-		k.Configurations = append([]string{levelDefaults}, k.Configurations...)
+		k.Configurations = append([]string{defaultsFile}, k.Configurations...)
 	}
 	return nil
 }
 
-// configuration shows kustomize a configuration file without the name references that are built in: having one twice,
-// under kinds written in two ways, could rename twice.
+// nameReference is a row of a transformer configuration.
+type nameReference struct {
+	resid.Gvk `json:",inline"`
+	Fields    []types.FieldSpec `json:"fieldSpecs"`
+}
+
+// configuration shows kustomize a configuration file without the name references that we follow ourselves: what is
+// followed twice may be renamed twice.
 func (s *scan) configuration(name string, documents []document) error {
 	if _, done := s.jail.extra[absolute(name)]; done || len(documents) == 0 {
 		return nil
 	}
-	content, err := s.jail.read(name)
-	if err != nil {
-		return err
-	}
 	fault := func(err error) error {
 		return &Error{File: name, Line: documents[0].root.Line, Problem: "is not a transformer configuration: " + err.Error()}
 	}
-	all := map[string]any{}
-	if err := sigsyaml.Unmarshal(content, &all); err != nil {
-		return fault(err)
-	}
+	var all map[string]any
 	var own struct {
 		NameReference []nameReference `json:"nameReference"`
 	}
-	if err := sigsyaml.Unmarshal(content, &own); err != nil {
+	value, err := plainValue(documents[0].root)
+	if err != nil {
+		return fault(err)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fault(err)
+	}
+	if err := errors.Join(json.Unmarshal(text, &all), json.Unmarshal(text, &own)); err != nil {
 		return fault(err)
 	}
 	delete(all, "nameReference")
 	if rest := withoutKnown(own.NameReference); len(rest) > 0 {
 		all["nameReference"] = rest
 	}
-	text, err := sigsyaml.Marshal(all)
-	if err != nil {
+	if text, err = json.Marshal(all); err != nil {
 		return fmt.Errorf("encode transformer configuration: %w", err)
 	}
 	s.jail.extra[absolute(name)] = text
@@ -163,9 +167,7 @@ func (s *scan) configuration(name string, documents []document) error {
 func withoutKnown(references []nameReference) []nameReference {
 	var rest []nameReference
 	for _, r := range references {
-		fields := slices.DeleteFunc(slices.Clone(r.Fields), func(f field) bool {
-			return known(resid.Gvk{Group: r.Group, Kind: r.Kind}, f)
-		})
+		fields := slices.DeleteFunc(slices.Clone(r.Fields), func(f types.FieldSpec) bool { return known(r.Gvk, f) })
 		if len(fields) > 0 {
 			rest = append(rest, nameReference{r.Gvk, fields})
 		}

@@ -102,10 +102,11 @@ func render(ctx context.Context, source fs.FS, o Options) ([]*unstructured.Unstr
 	if err != nil || !found {
 		return nil, err
 	}
-	if err := s.overlay(dir, o); err != nil {
+	root, err := s.overlay(dir, o)
+	if err != nil {
 		return nil, err
 	}
-	built, err := s.build(dir)
+	built, err := s.build(dir, root)
 	if err != nil {
 		return nil, err
 	}
@@ -136,38 +137,38 @@ func (s *scan) base(value string) (string, error) {
 	return dir, nil
 }
 
-// overlay puts the kustomization above the source into the jail. It also asks kustomize where each object came from.
-func (s *scan) overlay(dir string, o Options) error {
-	var components []string
-	m := mention{dir: dir}
-	if err := s.components(m, &types.Kustomization{Components: o.Components}); err != nil {
-		return err
+// overlay puts the kustomization above the source into the jail and returns the directory to build.
+func (s *scan) overlay(dir string, o Options) (string, error) {
+	s.jail.extra[defaultsFile] = defaultConfiguration()
+	if o.onlyPath() {
+		return absolute(dir), nil
 	}
+	if err := s.components(mention{dir: dir}, &types.Kustomization{Components: o.Components}); err != nil {
+		return "", err
+	}
+	var components []string
 	for _, c := range o.Components {
 		components = append(components, ".."+absolute(path.Join(dir, c)))
 	}
 	k := o.kustomization(".."+absolute(dir), components)
-	k.BuildMetadata = []string{types.OriginAnnotations}
-	k.Configurations = []string{allDefaults}
+	k.Configurations = []string{defaultsFile}
 	text, err := sigsyaml.Marshal(k)
 	if err != nil {
-		return fmt.Errorf("encode overlay: %w", err)
+		return "", fmt.Errorf("encode overlay: %w", err)
 	}
-	all, level := defaults()
 	s.jail.extra[overlayRoot+"/kustomization.yaml"] = text
-	s.jail.extra[allDefaults], s.jail.extra[levelDefaults] = all, level
-	return nil
+	return overlayRoot, nil
 }
 
 // build runs kustomize. It has no way to stop, so a render that is given up ends on its own.
-func (s *scan) build(dir string) (resmap.ResMap, error) {
+func (s *scan) build(dir, root string) (resmap.ResMap, error) {
 	type outcome struct {
 		built resmap.ResMap
 		err   error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		built, err := runKustomize(s.jail)
+		built, err := runKustomize(s.jail, root)
 		done <- outcome{built, err}
 	}()
 	select {
@@ -181,7 +182,7 @@ func (s *scan) build(dir string) (resmap.ResMap, error) {
 	}
 }
 
-func runKustomize(fsys filesys.FileSystem) (built resmap.ResMap, err error) {
+func runKustomize(fsys filesys.FileSystem, root string) (built resmap.ResMap, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("kustomize panicked: %v\n%s", p, debug.Stack())
@@ -191,5 +192,5 @@ func runKustomize(fsys filesys.FileSystem) (built resmap.ResMap, err error) {
 		Reorder:          krusty.ReorderOptionNone,
 		LoadRestrictions: types.LoadRestrictionsNone, // the jail is the restriction
 		PluginConfig:     types.DisabledPluginConfig(),
-	}).Run(fsys, overlayRoot)
+	}).Run(fsys, root)
 }

@@ -1,6 +1,7 @@
 package kustomize
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,12 +28,13 @@ const (
 // scan reads all that a build will read, before kustomize does. It refuses what must not be built, knows afterwards
 // where each object stands, and puts into the jail what kustomize sees instead of the files themselves.
 type scan struct {
-	ctx    context.Context //nolint:containedctx // lives as long as one render
-	jail   *jail
-	stack  []string        // directories on the way down, for cycles
-	done   map[string]bool // kustomizations that were read
-	parsed map[string][]place
-	places []place // all objects of resources and generators
+	ctx       context.Context //nolint:containedctx // lives as long as one render
+	jail      *jail
+	stack     []string        // directories on the way down, for cycles
+	done      map[string]bool // kustomizations that were read
+	parsed    map[string][]place
+	places    []place // all objects of manifests
+	generated []place // all objects of generators
 }
 
 func newScan(ctx context.Context, j *jail) *scan {
@@ -232,9 +234,11 @@ func refuseFeatures(m mention, k *types.Kustomization) error {
 	return nil
 }
 
+// resources scans directories and manifests. Manifests are shown to kustomize with a note in each object that says
+// where it stands, under a path of their own: the same file may also be a patch or the content of a ConfigMap.
 func (s *scan) resources(m mention, k *types.Kustomization) error {
 	own := map[identity]place{}
-	for _, value := range k.Resources {
+	for i, value := range k.Resources {
 		name, isDir, err := s.resolve(m, value)
 		if err != nil {
 			return err
@@ -245,15 +249,16 @@ func (s *scan) resources(m mention, k *types.Kustomization) error {
 			}
 			continue
 		}
-		if err := s.resourceFile(m, value, name, own); err != nil {
+		if err := s.manifests(m, value, name, own); err != nil {
 			return err
 		}
+		k.Resources[i] = path.Join(manifestRoot, name)
 	}
 	return nil
 }
 
-// resourceFile checks the objects of a file; own are those of the same kustomization so far.
-func (s *scan) resourceFile(m mention, value, name string, own map[identity]place) error {
+// manifests checks the objects of a file; own are those of the same kustomization so far.
+func (s *scan) manifests(m mention, value, name string, own map[identity]place) error {
 	places, err := s.objects(m, value, name)
 	if err != nil {
 		return err
@@ -284,19 +289,24 @@ func (s *scan) objects(m mention, value, name string) ([]place, error) {
 		return nil, err
 	}
 	var places []place
-	for _, d := range documents {
-		p, err := d.object()
-		if err != nil {
-			return nil, err
-		}
-		if p.group == "kustomize.config.k8s.io" {
-			return nil, m.fault(value, fmt.Sprintf("%q is a kustomization, not a manifest", value), "name its directory instead")
-		}
-		if p.name != "" {
+	var shown bytes.Buffer
+	for _, list := range documents {
+		for _, d := range list.items() {
+			p, err := d.object()
+			if err != nil {
+				return nil, err
+			}
+			if p.group == "kustomize.config.k8s.io" {
+				return nil, m.fault(value, fmt.Sprintf("%q is a kustomization, not a manifest", value), "name its directory instead")
+			}
+			if err := d.annotate(&shown, p); err != nil {
+				return nil, err
+			}
 			places = append(places, p)
 		}
 	}
 	s.parsed[name] = places
+	s.jail.extra[path.Join(manifestRoot, name)] = shown.Bytes()
 	s.places = append(s.places, places...)
 	if len(s.places) > maxObjects {
 		return nil, &Error{File: name, Problem: fmt.Sprintf("the source has more than %d objects", maxObjects), Remedy: "split it into several environments"}
@@ -346,22 +356,29 @@ func (s *scan) patches(m mention, k *types.Kustomization) error {
 
 // generators checks the files of ConfigMap and Secret generators and notes where each generator stands.
 func (s *scan) generators(m mention, k *types.Kustomization) error {
-	args := map[string][]types.GeneratorArgs{}
-	for _, g := range k.ConfigMapGenerator {
-		args["ConfigMap"] = append(args["ConfigMap"], g.GeneratorArgs)
+	for i := range k.ConfigMapGenerator {
+		if err := s.generator(m, "ConfigMap", &k.ConfigMapGenerator[i].GeneratorArgs); err != nil {
+			return err
+		}
 	}
-	for _, g := range k.SecretGenerator {
-		args["Secret"] = append(args["Secret"], g.GeneratorArgs)
-	}
-	for _, kind := range []string{"ConfigMap", "Secret"} {
-		for _, g := range args[kind] {
-			s.places = append(s.places, place{identity: identity{kind: kind, namespace: g.Namespace, name: g.Name}, file: m.file, line: m.line(g.Name)})
-			if err := s.generatorFiles(m, g); err != nil {
-				return err
-			}
+	for i := range k.SecretGenerator {
+		if err := s.generator(m, "Secret", &k.SecretGenerator[i].GeneratorArgs); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (s *scan) generator(m mention, kind string, g *types.GeneratorArgs) error {
+	p := place{identity: identity{kind: kind, namespace: g.Namespace, name: g.Name}, file: m.file, line: m.line(g.Name)}
+	s.generated = append(s.generated, p)
+	options := types.GeneratorOptions{}
+	if g.Options != nil {
+		options = *g.Options
+	}
+	options.Annotations = merged(options.Annotations, map[string]string{originAnnotation: p.position()})
+	g.Options = &options
+	return s.generatorFiles(m, *g)
 }
 
 func (s *scan) generatorFiles(m mention, g types.GeneratorArgs) error {

@@ -95,7 +95,7 @@ func unknownKey(file string, n *yaml.Node, t reflect.Type, path string) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		full := strings.TrimPrefix(path+"."+key.Value, ".")
-		if key.ShortTag() == "!!merge" {
+		if key.ShortTag() == mergeTag {
 			continue
 		}
 		field, found := known[strings.ToLower(key.Value)]

@@ -146,10 +146,11 @@ func plainKustomize(t testing.TB, files fstest.MapFS, dir string) []map[string]a
 	}
 	var objects []map[string]any
 	for _, r := range built.Resources() {
-		u, err := object(r.YNode())
+		fields, err := plainMap(r.YNode())
 		if err != nil {
 			t.Fatal(err)
 		}
+		u := &unstructured.Unstructured{Object: fields}
 		if kind := u.GetKind(); kind == "ClusterVirtualImage" || kind == "VirtualMachineClass" {
 			unstructured.RemoveNestedField(u.Object, "metadata", "namespace")
 		}

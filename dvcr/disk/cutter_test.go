@@ -146,3 +146,17 @@ func FuzzLayout(f *testing.F) {
 		}
 	})
 }
+
+// TestHoleToTheEnd has a map that knows of a hole up to the end of the disk but not of all the zeros in front of it.
+func TestHoleToTheEnd(t *testing.T) {
+	raw := sketch([]byte{5, 62})
+	g := newGuess(raw, 1)
+	for i := range g.data {
+		g.data[i] = i < 5 // 3 blocks of data, and 2 of zeros that the map takes for data
+	}
+	got := cutAll(t, &mapped{disk: g, size: g.Size(), fan: 1, unit: blockSize}, slabSize)
+	want := []layout{{0, 3 * blockSize}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("chunks (-want +got):\n%s", diff)
+	}
+}

@@ -30,7 +30,7 @@ func RemoteOf(ctx context.Context, secrets client.Reader, repo *v1alpha1.GitRepo
 		}
 		auth, err := git.ParseAuth(data, repo.Spec.URL)
 		if err != nil {
-			return remote, fmt.Errorf("Secret %s: %w: %w", ref.Name, ErrCredentials, err)
+			return remote, fmt.Errorf("use Secret %s: %w: %w", ref.Name, ErrCredentials, err)
 		}
 		remote.Auth = auth
 	}
@@ -41,7 +41,7 @@ func RemoteOf(ctx context.Context, secrets client.Reader, repo *v1alpha1.GitRepo
 		}
 		proxy, err := proxyOf(data)
 		if err != nil {
-			return remote, fmt.Errorf("Secret %s: %w", ref.Name, err)
+			return remote, fmt.Errorf("use Secret %s: %w", ref.Name, err)
 		}
 		remote.Proxy = proxy
 	}

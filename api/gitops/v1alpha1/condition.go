@@ -120,7 +120,8 @@ const (
 	ReportedReason = "Reported"
 	// ReportFailedReason: the note could not be pushed; it is retried.
 	ReportFailedReason = "ReportFailed"
-	// NothingToReportReason: no revision has settled yet.
+	// NothingToReportReason: the revision has not settled. No condition carries it;
+	// what was reported before stays in view.
 	NothingToReportReason = "NothingToReport"
 )
 

@@ -203,7 +203,8 @@ type HistoryEntry struct {
 type ReportStatus struct {
 	// Revision that was reported on.
 	Revision string `json:"revision"`
-	// Health that was reported: Healthy, Degraded or Stalled.
+	// Health that was reported: Healthy, AwaitingRestart, Suspended, Degraded,
+	// Failed or Stalled.
 	Health string `json:"health"`
 	// Digest of what the report said, without its time.
 	Digest string `json:"digest"`

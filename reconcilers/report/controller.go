@@ -1,0 +1,194 @@
+package report
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/source"
+	"slipway.dev/slipway/sources/git"
+)
+
+// Name of the controller.
+const Name = "report"
+
+// NotesRef is where notes are kept: `git log --notes=slipway` shows them.
+const NotesRef = "refs/notes/slipway"
+
+// How long a report that fails is left alone: twice as long each time, within
+// these bounds.
+const (
+	firstRetry = 2 * time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// Notes reads and writes the notes of commits. *notes.Notes is one.
+type Notes interface {
+	// Append makes text the note of the commit.
+	Append(ctx context.Context, remote git.Remote, ref, commit string, text []byte) error
+	// Read returns the note of the commit, or git.ErrNotFound.
+	Read(ctx context.Context, remote git.Remote, ref, commit string) ([]byte, error)
+}
+
+// Deps are what the controller needs besides the manager.
+type Deps struct {
+	// Notes of the commits.
+	Notes Notes
+	// Clock; nil is the real one.
+	Clock clock.PassiveClock
+	// Metrics of the steps; may be nil.
+	Metrics *flow.Metrics
+}
+
+type reconciler struct {
+	// reader of the GitOps kinds, cached.
+	reader client.Reader
+	// secrets are read from the API server.
+	secrets client.Reader
+	notes   Notes
+	clock   clock.PassiveClock
+}
+
+// scope is what one run observed. Only Report writes the Environment.
+type scope struct {
+	env *v1alpha1.Environment
+	now time.Time
+	// verdict and entry say what there is to report. Set by decide.
+	verdict verdict
+	entry   entry
+	digest  string
+	// nothing says that there is nothing to report yet.
+	nothing bool
+	// pushed says that the note stands on the commit. Set by push.
+	pushed bool
+}
+
+func (r *reconciler) definition() flow.Definition[*v1alpha1.Environment, *scope] {
+	return flow.Definition[*v1alpha1.Environment, *scope]{
+		Name: Name,
+		New:  func() *v1alpha1.Environment { return &v1alpha1.Environment{} },
+		Scope: func(env *v1alpha1.Environment) *scope {
+			return &scope{env: env, now: r.clock.Now()}
+		},
+		Steps:  []flow.Step[*scope]{{Name: "decide", Do: decide}, {Name: "push", Do: r.push}},
+		Report: report,
+	}
+}
+
+// decide finds out whether there is something new to say.
+func decide(_ context.Context, s *scope) flow.Outcome {
+	v, settled := verdictOf(s.env)
+	if !settled {
+		s.nothing = true
+		return flow.Wait(v1alpha1.NothingToReportReason, 0, "the revision has not settled")
+	}
+	if rest := v.quiet - s.now.Sub(v.since); rest > 0 {
+		s.nothing = true
+		return flow.Wait(v1alpha1.NothingToReportReason, rest, "the revision has just settled")
+	}
+	s.verdict, s.entry = v, entryOf(s.env, v)
+	digest, err := s.entry.digest()
+	if err != nil {
+		return flow.Fail(v1alpha1.ReportFailedReason, err)
+	}
+	s.digest = digest
+	return flow.Done()
+}
+
+// push writes the note unless it was written before.
+func (r *reconciler) push(ctx context.Context, s *scope) flow.Outcome {
+	if last := s.env.Status.Report; last != nil && last.Digest == s.digest {
+		s.pushed = true
+		return flow.Done()
+	}
+	if err := r.write(ctx, s); err != nil {
+		if news := meta.FindStatusCondition(s.env.Status.Conditions, v1alpha1.ReportedCondition); news == nil || news.Reason != v1alpha1.ReportFailedReason {
+			flow.Warn(ctx, v1alpha1.ReportFailedReason, "%s", err)
+		}
+		return flow.Fail(v1alpha1.ReportFailedReason, err)
+	}
+	s.pushed = true
+	flow.Emit(ctx, v1alpha1.ReportedReason, "%s on %s", s.entry.Health, s.verdict.revision)
+	return flow.Done()
+}
+
+func (r *reconciler) write(ctx context.Context, s *scope) error {
+	revision, err := git.ParseRevision(s.verdict.revision)
+	if err != nil {
+		return fmt.Errorf("report on %s: %w", s.verdict.revision, err)
+	}
+	repo := &v1alpha1.GitRepository{}
+	name := client.ObjectKey{Namespace: s.env.Namespace, Name: s.env.Spec.SourceRef.Name}
+	if err := r.reader.Get(ctx, name, repo); err != nil {
+		return fmt.Errorf("report on %s: get GitRepository %s: %w", revision, name, err)
+	}
+	remote, err := source.RemoteOf(ctx, r.secrets, repo)
+	if err != nil {
+		return fmt.Errorf("report on %s: %w", revision, err)
+	}
+	before, err := r.notes.Read(ctx, remote, NotesRef, revision.Commit)
+	if err != nil && !errors.Is(err, git.ErrNotFound) {
+		return fmt.Errorf("read the note of %s: %w", revision, err)
+	}
+	text, err := merge(before, s.entry, s.now)
+	if err != nil {
+		return err
+	}
+	if err := r.notes.Append(ctx, remote, NotesRef, revision.Commit, text); err != nil {
+		return fmt.Errorf("write the note of %s: %w", revision, err)
+	}
+	return nil
+}
+
+// report writes the condition Reported, and what was reported.
+func report(s *scope, result flow.Result) {
+	conditions := flow.Conditions{List: &s.env.Status.Conditions, Generation: s.env.Generation, Now: s.now}
+	switch {
+	case s.nothing:
+	case !s.pushed:
+		conditions.False(v1alpha1.ReportedCondition, result.Outcome.Reason(), result.Outcome.Message())
+	default:
+		conditions.True(v1alpha1.ReportedCondition, v1alpha1.ReportedReason, s.entry.Health+" is noted on "+s.verdict.revision)
+		if last := s.env.Status.Report; last == nil || last.Digest != s.digest {
+			s.env.Status.Report = &v1alpha1.ReportStatus{
+				Revision: s.verdict.revision, Health: s.entry.Health, Digest: s.digest, Time: metav1.NewTime(s.now),
+			}
+		}
+	}
+}
+
+// SetupWithManager starts the controller with the manager. One Environment is
+// reported on at a time, because several may write the note of one commit.
+func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
+	if deps.Clock == nil {
+		deps.Clock = clock.RealClock{}
+	}
+	r := &reconciler{reader: mgr.GetClient(), secrets: mgr.GetAPIReader(), notes: deps.Notes, clock: deps.Clock}
+	engine := flow.New(r.definition(), flow.Deps{
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slipway-" + Name), Clock: deps.Clock, Metrics: deps.Metrics,
+	})
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named(Name).
+		For(&v1alpha1.Environment{}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: 1,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
+		Complete(engine)
+	if err != nil {
+		return fmt.Errorf("set up the %s controller: %w", Name, err)
+	}
+	return nil
+}

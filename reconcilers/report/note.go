@@ -1,0 +1,102 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"slipway.dev/slipway/api/gitops/v1alpha1"
+)
+
+// entry is what the note of a commit says about one Environment. A note is a list
+// of entries, one for each Environment that runs the commit.
+type entry struct {
+	Environment string    `json:"environment"`
+	Revision    string    `json:"revision"`
+	Health      string    `json:"health"`
+	Reason      string    `json:"reason,omitempty"`
+	Message     string    `json:"message,omitempty"`
+	Counts      *counts   `json:"counts,omitempty"`
+	Problems    []problem `json:"problems,omitempty"`
+	Time        string    `json:"time,omitempty"`
+}
+
+type counts struct {
+	Healthy     int32 `json:"healthy"`
+	Progressing int32 `json:"progressing"`
+	Degraded    int32 `json:"degraded"`
+	Suspended   int32 `json:"suspended"`
+	Total       int32 `json:"total"`
+}
+
+type problem struct {
+	Object  string `json:"object"`
+	State   string `json:"state"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// entryOf says it all but the time.
+func entryOf(env *v1alpha1.Environment, v verdict) entry {
+	e := entry{
+		Environment: env.Namespace + "/" + env.Name,
+		Revision:    v.revision,
+		Health:      v.health,
+		Reason:      v.reason,
+		Message:     v.message,
+	}
+	h := env.Status.Health
+	if h == nil || env.Status.LastAppliedRevision != v.revision {
+		return e
+	}
+	e.Counts = &counts{Healthy: h.Healthy, Progressing: h.Progressing, Degraded: h.Degraded, Suspended: h.Suspended, Total: h.Total}
+	for _, p := range h.Problems {
+		e.Problems = append(e.Problems, problem{Object: objectName(p.ObjectReference), State: p.State, Reason: p.Reason, Message: p.Message})
+	}
+	return e
+}
+
+func objectName(ref v1alpha1.ObjectReference) string {
+	if ref.Namespace == "" {
+		return ref.Kind + " " + ref.Name
+	}
+	return ref.Kind + " " + ref.Namespace + "/" + ref.Name
+}
+
+// digest names what an entry says, whenever it says it.
+func (e entry) digest() (string, error) {
+	e.Time = ""
+	content, err := yaml.Marshal(e)
+	if err != nil {
+		return "", fmt.Errorf("write report: %w", err)
+	}
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// merge puts an entry into a note, in place of the Environment's former one. A
+// note that is not ours to read is written anew.
+func merge(note []byte, e entry, now time.Time) ([]byte, error) {
+	e.Time = now.UTC().Format(time.RFC3339)
+	var entries []entry
+	if err := yaml.Unmarshal(note, &entries); err != nil {
+		entries = nil
+	}
+	replaced := false
+	for i := range entries {
+		if entries[i].Environment == e.Environment {
+			entries[i], replaced = e, true
+		}
+	}
+	if !replaced {
+		entries = append(entries, e)
+	}
+	content, err := yaml.Marshal(entries)
+	if err != nil {
+		return nil, fmt.Errorf("write report: %w", err)
+	}
+	return content, nil
+}

@@ -23,7 +23,7 @@ const (
 	// NoSuitableNodesFound: no node fits the class.
 	NoSuitableNodesFound Reason = "NoSuitableNodesFound"
 	// NoCpuFeaturesEnabled: the class has no CPU feature that its nodes share.
-	NoCpuFeaturesEnabled Reason = "NoCpuFeaturesEnabled"
+	NoCpuFeaturesEnabled Reason = "NoCpuFeaturesEnabled" //nolint:revive // spelled as on the wire, like all reasons
 )
 
 // Reasons of Discovered.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,12 +74,12 @@ func main() {
 	}
 }
 
-func run(target string) error {
+func run(target string) (err error) {
 	scratch, err := os.MkdirTemp("", "slipway-crd-")
 	if err != nil {
 		return fmt.Errorf("make a scratch folder: %w", err)
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	for _, pkg := range packages {
 		if err := schemas(pkg, scratch); err != nil {
 			return err
@@ -123,7 +124,10 @@ func (d definition) write(from, to string) error {
 	if err != nil {
 		return fmt.Errorf("print %s: %w", d.file, err)
 	}
-	return os.WriteFile(filepath.Join(to, d.file), raw, 0o644)
+	if err := os.WriteFile(filepath.Join(to, d.file), raw, 0o644); err != nil {
+		return fmt.Errorf("write the definition: %w", err)
+	}
+	return nil
 }
 
 func (d definition) complete(crd *apiextensionsv1.CustomResourceDefinition) {

@@ -1,0 +1,58 @@
+package qemu
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// ImageTool is the program that makes and resizes disk files.
+const ImageTool = "qemu-img"
+
+// CreateOverlay makes a qcow2 file of the given size over the raw file base. An empty base makes an empty disk.
+// The base is stored as it is given: a relative name is taken from the overlay's own directory.
+func CreateOverlay(ctx context.Context, file, base string, size int64) error {
+	args := []string{"create", "-q", "-f", "qcow2"}
+	if base != "" {
+		args = append(args, "-b", base, "-F", "raw")
+	}
+	_, err := imageTool(ctx, append(args, file, strconv.FormatInt(size, 10))...)
+	return err
+}
+
+// ResizeImage grows a qcow2 file that no guest uses. It never shrinks one.
+func ResizeImage(ctx context.Context, file string, size int64) error {
+	_, err := imageTool(ctx, "resize", "-q", "-f", "qcow2", file, strconv.FormatInt(size, 10))
+	return err
+}
+
+// ImageSize is the virtual size of a qcow2 file, in bytes. It works while a guest uses the file.
+func ImageSize(ctx context.Context, file string) (int64, error) {
+	out, err := imageTool(ctx, "info", "-U", "--output", "json", "-f", "qcow2", file)
+	if err != nil {
+		return 0, err
+	}
+	var info struct {
+		VirtualSize int64 `json:"virtual-size"`
+	}
+	if err := json.Unmarshal(out, &info); err != nil {
+		return 0, fmt.Errorf("read size of %s: %w", file, err)
+	}
+	return info.VirtualSize, nil
+}
+
+func imageTool(ctx context.Context, args ...string) ([]byte, error) {
+	out, err := exec.CommandContext(ctx, ImageTool, args...).Output()
+	if err == nil {
+		return out, nil
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && len(exit.Stderr) > 0 {
+		return nil, fmt.Errorf("%s %s: %s", ImageTool, args[0], strings.TrimSpace(string(exit.Stderr)))
+	}
+	return nil, fmt.Errorf("%s %s: %w", ImageTool, args[0], err)
+}

@@ -1,0 +1,187 @@
+package volume
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"slipway.dev/slipway/local/node/qemu"
+)
+
+// Record says what a volume is. It is written last: a volume without one is not complete.
+type Record struct {
+	ID      string    `json:"id"`
+	Owner   string    `json:"owner"` // for people: whose volume it is
+	Size    int64     `json:"size"`  // bytes
+	Base    string    `json:"base,omitempty"`
+	Source  string    `json:"source,omitempty"`
+	Created time.Time `json:"created"`
+}
+
+// Store keeps the volumes.
+type Store struct {
+	dir   string
+	bases *Bases
+	now   func() time.Time
+}
+
+// Errors that a caller decides by.
+var (
+	ErrNotFound = errors.New("there is no such volume")
+	ErrTooSmall = errors.New("the volume is smaller than its image")
+)
+
+const (
+	diskFile   = "disk.qcow2"
+	recordFile = "volume.json"
+)
+
+// Open makes the store ready: volumes that an earlier process left half-made are removed.
+func Open(dir string, bases *Bases, now func() time.Time) (*Store, error) {
+	s := &Store{dir: dir, bases: bases, now: now}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open volumes: %w", err)
+	}
+	for _, entry := range entries {
+		if _, err := s.Get(entry.Name()); errors.Is(err, ErrNotFound) {
+			if err := os.RemoveAll(filepath.Join(dir, entry.Name())); err != nil {
+				return nil, fmt.Errorf("remove half-made volume: %w", err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// File is the disk of a volume.
+func (s *Store) File(id string) string { return filepath.Join(s.dir, id, diskFile) }
+
+// Get returns a volume's record, or ErrNotFound.
+func (s *Store) Get(id string) (Record, error) {
+	data, err := os.ReadFile(filepath.Join(s.dir, id, recordFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{}, fmt.Errorf("volume %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("read volume %s: %w", id, err)
+	}
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Record{}, fmt.Errorf("read volume %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// Create makes a volume, empty or from an image. It may be called again after any failure.
+func (s *Store) Create(ctx context.Context, want Record, from *Reference, progress func(done, total int64)) error {
+	if _, err := s.Get(want.ID); err == nil {
+		return nil
+	}
+	want.Created = s.now().UTC()
+	if from == nil {
+		return s.make(ctx, want, Base{})
+	}
+	base, release, err := s.bases.Acquire(ctx, *from, progress)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if base.Size > want.Size {
+		return fmt.Errorf("%w: it has %d bytes, the image needs %d", ErrTooSmall, want.Size, base.Size)
+	}
+	want.Base, want.Source = base.Digest, from.String()
+	return s.make(ctx, want, base)
+}
+
+func (s *Store) make(ctx context.Context, want Record, base Base) error {
+	dir := filepath.Join(s.dir, want.ID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make volume %s: %w", want.ID, spaceError(err))
+	}
+	err := CreateOverlay(ctx, s.File(want.ID), base, want.Size)
+	if err == nil {
+		err = WriteJSON(filepath.Join(dir, recordFile), want)
+	}
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return fmt.Errorf("make volume %s: %w", want.ID, spaceError(err))
+	}
+	return nil
+}
+
+// CreateOverlay makes a qcow2 file over a base, which it names relatively, so that the whole tree can be moved.
+func CreateOverlay(ctx context.Context, file string, base Base, size int64) error {
+	backing := ""
+	if base.File != "" {
+		relative, err := filepath.Rel(filepath.Dir(file), base.File)
+		if err != nil {
+			return fmt.Errorf("name base image of %s: %w", file, err)
+		}
+		backing = relative
+	}
+	if err := qemu.CreateOverlay(ctx, file, backing, size); err != nil {
+		return fmt.Errorf("make disk: %w", spaceError(err))
+	}
+	return nil
+}
+
+// Grow makes a volume larger. The caller says how the disk itself grows: by qemu-img, or by the QEMU that uses it.
+func (s *Store) Grow(ctx context.Context, id string, size int64, grow func(ctx context.Context, file string, size int64) error) error {
+	r, err := s.Get(id)
+	if err != nil || r.Size >= size {
+		return err
+	}
+	if err := grow(ctx, s.File(id), size); err != nil {
+		return fmt.Errorf("grow volume %s to %d bytes: %w", id, size, spaceError(err))
+	}
+	r.Size = size
+	if err := WriteJSON(filepath.Join(s.dir, id, recordFile), r); err != nil {
+		return fmt.Errorf("grow volume %s: %w", id, spaceError(err))
+	}
+	return nil
+}
+
+// Delete removes a volume and all its data. Deleting what is not there succeeds.
+func (s *Store) Delete(id string) error {
+	if id == "" {
+		return fmt.Errorf("delete volume: %w", ErrNotFound)
+	}
+	// The record goes first: what is left after a crash is then half-made and removed at the next start.
+	if err := os.Remove(filepath.Join(s.dir, id, recordFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete volume %s: %w", id, err)
+	}
+	if err := os.RemoveAll(filepath.Join(s.dir, id)); err != nil {
+		return fmt.Errorf("delete volume %s: %w", id, err)
+	}
+	return nil
+}
+
+// UsedBases are the digests that volumes need.
+func (s *Store) UsedBases() (map[string]bool, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list volumes: %w", err)
+	}
+	used := map[string]bool{}
+	for _, entry := range entries {
+		r, err := s.Get(entry.Name())
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r.Base != "" {
+			used[r.Base] = true
+		}
+	}
+	return used, nil
+}

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxLockText is far more than a lock file holds.
+const maxLockText = 4096
+
 // holder is what the lock file says about the process that serves a directory.
 type holder struct {
 	PID    int `json:"pid"`
@@ -22,45 +25,39 @@ type holder struct {
 // answer is the kernel's, which knows who holds the lock, and so cannot be a
 // number left over from a process that was killed.
 func Running(dir string) (pid int, err error) {
-	file, err := os.Open(filepath.Join(dir, lockFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+	h, err := currentHolder(dir)
+	if err != nil || h == nil {
+		return 0, err
 	}
-	if err != nil {
-		return 0, fmt.Errorf("open lock of %s: %w", dir, err)
-	}
-	defer file.Close()
-	return lockedBy(file)
-}
-
-func lockedBy(file *os.File) (int, error) {
-	query := unix.Flock_t{Type: unix.F_RDLCK}
-	if err := unix.FcntlFlock(file.Fd(), unix.F_GETLK, &query); err != nil {
-		return 0, fmt.Errorf("ask who holds %s: %w", file.Name(), err)
-	}
-	if query.Type == unix.F_UNLCK {
-		return 0, nil
-	}
-	return int(query.Pid), nil
+	return h.PID, nil
 }
 
 // currentHolder returns nil when no process serves the directory.
 func currentHolder(dir string) (*holder, error) {
-	pid, err := Running(dir)
-	if err != nil || pid == 0 {
-		return nil, err
-	}
 	file, err := os.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open lock of %s: %w", dir, err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, 4096))
+	query := unix.Flock_t{Type: unix.F_RDLCK}
+	if err := unix.FcntlFlock(file.Fd(), unix.F_GETLK, &query); err != nil {
+		return nil, fmt.Errorf("ask who holds the lock of %s: %w", dir, err)
+	}
+	if query.Type == unix.F_UNLCK {
+		return nil, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxLockText))
 	if err != nil {
 		return nil, fmt.Errorf("read lock of %s: %w", dir, err)
 	}
 	h := parseHolder(text)
-	h.PID = pid
+	// The kernel names no process when the lock belongs to an open file.
+	if query.Pid > 0 {
+		h.PID = int(query.Pid)
+	}
 	return &h, nil
 }
 

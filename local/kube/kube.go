@@ -86,11 +86,28 @@ func Start(ctx context.Context, o Options) (*ControlPlane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take over the control plane in %s: %w", o.Dir, err)
 	}
-	if running == nil {
-		if running, err = launch(ctx, o); err != nil {
-			return nil, fmt.Errorf("start the control plane in %s: %w", o.Dir, err)
-		}
+	if running != nil {
+		return reach(ctx, o, running)
 	}
+	found, err := find(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("start the control plane in %s: %w", o.Dir, err)
+	}
+	return run(ctx, o, found)
+}
+
+// run starts a program that was found.
+func run(ctx context.Context, o Options, found program) (*ControlPlane, error) {
+	o.Progress("start " + found.String())
+	running, err := found.start(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("start the control plane in %s: %w", o.Dir, err)
+	}
+	return reach(ctx, o, running)
+}
+
+// reach reads how to talk to what runs.
+func reach(ctx context.Context, o Options, running process) (*ControlPlane, error) {
 	config, err := LoadConfig(o.Dir)
 	if err != nil {
 		return nil, errors.Join(err, running.stop(ctx))
@@ -116,20 +133,26 @@ func (o Options) complete() (Options, error) {
 	if o.StartTimeout == 0 {
 		o.StartTimeout = defaultStartTimeout
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return o, fmt.Errorf("create data directory: %w", err)
-	}
-	return o, nil
+	return o, o.prepareDir()
 }
 
-// launch finds a program and starts it.
-func launch(ctx context.Context, o Options) (process, error) {
-	found, err := find(ctx, o)
-	if err != nil {
-		return nil, err
+// prepareDir creates the data directory. One that is deleted at the end must
+// have been made for this.
+func (o Options) prepareDir() error {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return fmt.Errorf("create data directory: %w", err)
 	}
-	o.Progress("start " + found.String())
-	return found.start(ctx, o)
+	if !o.Ephemeral {
+		return nil
+	}
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil {
+		return fmt.Errorf("read data directory: %w", err)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("use %s for data that is deleted at the end: it holds files; choose an empty directory", o.Dir)
+	}
+	return nil
 }
 
 // Config is how the administrator reaches the API server. Each call returns a

@@ -41,7 +41,7 @@ func TestDiff(t *testing.T) {
 		},
 		"a scalar": {
 			desired: machine, live: machine, defaults: "spec: {cpu: {cores: 2}}",
-			want: []plan.FieldChange{{Path: "spec.cpu.cores", From: 2.0, To: 1.0}},
+			want: []plan.FieldChange{{Path: "spec.cpu.cores", From: int64(2), To: int64(1)}},
 		},
 		"a label that somebody changed": {
 			desired: machine, live: machine, defaults: "metadata: {labels: {gitops.slipway.dev/environment: other}}",
@@ -96,7 +96,7 @@ spec:
 		"a field that goes from an item of a list": {
 			before: "{apiVersion: v1, kind: X, metadata: {name: a}, spec: {items: [{name: x, order: 2}]}}",
 			after:  "{apiVersion: v1, kind: X, metadata: {name: a}, spec: {items: [{name: x}]}}",
-			want:   []plan.FieldChange{{Path: "spec.items.0.order", From: 2.0}},
+			want:   []plan.FieldChange{{Path: "spec.items.0.order", From: int64(2)}},
 		},
 		"a first-boot password is not shown": {
 			before: "{apiVersion: virtualization.deckhouse.io/v1alpha2, kind: VirtualMachine, metadata: {name: a}, spec: {provisioning: {type: UserData, userData: 'password: one'}}}",
@@ -140,15 +140,15 @@ spec:
 		"items of others and another order do not matter": {desired: text},
 		"an item changes": {
 			desired: "{apiVersion: v1, kind: Thing, metadata: {name: a}, spec: {ports: [{name: http, port: 8080}, {name: ssh, port: 22}], groups: [a, b]}}",
-			want:    []plan.FieldChange{{Path: "spec.ports.0.port", From: 80.0, To: 8080.0}},
+			want:    []plan.FieldChange{{Path: "spec.ports.0.port", From: int64(80), To: int64(8080)}},
 		},
 		"an item goes": {
 			desired: "{apiVersion: v1, kind: Thing, metadata: {name: a}, spec: {ports: [{name: http, port: 80}], groups: [a, b]}}",
-			want:    []plan.FieldChange{{Path: "spec.ports.2", From: map[string]any{"name": "ssh", "port": 22.0}}},
+			want:    []plan.FieldChange{{Path: "spec.ports.2", From: map[string]any{"name": "ssh", "port": int64(22)}}},
 		},
 		"an item comes": {
 			desired: "{apiVersion: v1, kind: Thing, metadata: {name: a}, spec: {ports: [{name: http, port: 80}, {name: ssh, port: 22}, {name: dns, port: 53}], groups: [a, b]}}",
-			want:    []plan.FieldChange{{Path: "spec.ports.2", To: map[string]any{"name": "dns", "port": 53.0}}},
+			want:    []plan.FieldChange{{Path: "spec.ports.2", To: map[string]any{"name": "dns", "port": int64(53)}}},
 		},
 		"a member of a set goes": {
 			desired: "{apiVersion: v1, kind: Thing, metadata: {name: a}, spec: {ports: [{name: http, port: 80}, {name: ssh, port: 22}], groups: [b]}}",
@@ -189,16 +189,16 @@ spec:
 `)
 	next := plan.Predict(wanted, had)
 	want := map[string]any{
-		"cpu":       map[string]any{"cores": 4.0},
+		"cpu":       map[string]any{"cores": int64(4)},
 		"runPolicy": "AlwaysOn",
 		"blockDeviceRefs": []any{
-			map[string]any{"kind": "VirtualDisk", "name": "root", "bootOrder": 1.0},
+			map[string]any{"kind": "VirtualDisk", "name": "root", "bootOrder": int64(1)},
 		},
 	}
 	if diff := cmp.Diff(want, next.Object["spec"]); diff != "" {
 		t.Errorf("spec after the apply (-want +got):\n%s", diff)
 	}
-	if cores := had.Object["spec"].(map[string]any)["cpu"].(map[string]any)["cores"]; cores != 1.0 {
+	if cores := had.Object["spec"].(map[string]any)["cpu"].(map[string]any)["cores"]; cores != int64(1) {
 		t.Errorf("the live object was changed: cores = %v", cores)
 	}
 }

@@ -55,6 +55,14 @@ func names(objects []*unstructured.Unstructured) []string {
 	return list
 }
 
+func contents(objects []*unstructured.Unstructured) []map[string]any {
+	var list []map[string]any
+	for _, u := range objects {
+		list = append(list, u.Object)
+	}
+	return list
+}
+
 // at reads a field by a path such as spec.blockDeviceRefs.0.name of the object with a name.
 func at(t *testing.T, objects []*unstructured.Unstructured, kind, name, path string) any {
 	t.Helper()

@@ -81,7 +81,7 @@ func ParseAuthority(pair Pair, now func() time.Time) (*Authority, error) {
 // the server against, and the server its clients.
 func (a *Authority) Certificate() []byte { return a.pair.Certificate }
 
-// ExpiresWithin says whether the authority ends before a leaf issued now would.
+// expiresBeforeLeaf says whether the authority ends before a leaf issued now would.
 func (a *Authority) expiresBeforeLeaf() bool {
 	return a.certificate.NotAfter.Before(a.now().Add(leafLifetime))
 }

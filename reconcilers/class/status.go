@@ -3,6 +3,8 @@ package class
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vmclasscondition"
 	"slipway.dev/slipway/reconcilers/internal/flow"
@@ -24,7 +26,9 @@ func report(s *scope, result flow.Result) {
 		return
 	}
 	status.AvailableNodes = s.available
-	status.MaxAllocatableResources = s.largest
+	if !equality.Semantic.DeepEqual(status.MaxAllocatableResources, s.largest) {
+		status.MaxAllocatableResources = s.largest
+	}
 	status.CPUFeatures.Enabled = s.enabled
 	status.CPUFeatures.NotEnabledCommon = s.notCommon
 	reportDiscovery(conditions, s, result)

@@ -47,7 +47,7 @@ type Input struct {
 // field that stands in the way.
 func VirtualMachine(in Input) (*kubevirtv1.VirtualMachine, error) {
 	spec := &in.Machine.Spec
-	if err := errors.Join(checkSupported(spec), checkDevices(in.Devices)); err != nil {
+	if err := errors.Join(CheckSupported(spec), checkDevices(in.Devices)); err != nil {
 		return nil, err
 	}
 	cpu, err := processor(spec, in.Class)

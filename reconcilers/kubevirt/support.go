@@ -7,8 +7,9 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
-// checkSupported refuses what a spec may say and this version cannot do.
-func checkSupported(spec *v1alpha2.VirtualMachineSpec) error {
+// CheckSupported refuses what a spec may say and this version cannot do. It
+// needs nothing but the spec, so that a user learns of it at once.
+func CheckSupported(spec *v1alpha2.VirtualMachineSpec) error {
 	return errors.Join(CheckNetworks(spec), checkUSB(spec), checkMainNetwork(spec))
 }
 

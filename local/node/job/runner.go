@@ -38,6 +38,7 @@ type job struct {
 	state    State
 	notified time.Time
 	cancel   context.CancelFunc
+	ended    chan struct{} // of the latest run
 }
 
 // The pauses before a failed job runs again, and how often progress is told.
@@ -73,13 +74,26 @@ func (r *Runner) Ensure(name string, work Work) State {
 	return j.state
 }
 
+// State returns what is known of a job without starting it.
+func (r *Runner) State(name string) (State, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j, known := r.jobs[name]
+	if !known {
+		return State{}, false
+	}
+	return j.state, true
+}
+
 func (r *Runner) start(name string, j *job, work Work) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	j.cancel = cancel
 	j.state = State{Running: true, Failures: j.state.Failures}
+	j.ended = make(chan struct{})
 	r.active.Add(1)
 	go func() {
 		defer r.active.Done()
+		defer close(j.ended)
 		defer cancel()
 		err := work(ctx, func(done, total int64) { r.progress(name, j, done, total) })
 		r.finish(name, j, err)
@@ -125,15 +139,15 @@ func (r *Runner) notify(name string) {
 	}
 }
 
-// Forget cancels a job and drops what is known of it.
+// Forget cancels a job, waits for it to end, and drops what is known of it.
 func (r *Runner) Forget(name string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if j, ok := r.jobs[name]; ok {
-		if j.cancel != nil {
-			j.cancel()
-		}
-		delete(r.jobs, name)
+	j, known := r.jobs[name]
+	delete(r.jobs, name)
+	r.mu.Unlock()
+	if known {
+		j.cancel()
+		<-j.ended
 	}
 }
 

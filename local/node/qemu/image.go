@@ -13,12 +13,17 @@ import (
 // ImageTool is the program that makes and resizes disk files.
 const ImageTool = "qemu-img"
 
-// CreateOverlay makes a qcow2 file of the given size over the raw file base. An empty base makes an empty disk.
-// The base is stored as it is given: a relative name is taken from the overlay's own directory.
-func CreateOverlay(ctx context.Context, file, base string, size int64) error {
+// Backing is the file below an overlay. The zero value means none.
+type Backing struct {
+	File   string // stored as it is given: a relative name is taken from the overlay's own directory
+	Format string // raw or qcow2
+}
+
+// CreateOverlay makes a qcow2 file of the given size, empty or over another file.
+func CreateOverlay(ctx context.Context, file string, over Backing, size int64) error {
 	args := []string{"create", "-q", "-f", "qcow2"}
-	if base != "" {
-		args = append(args, "-b", base, "-F", "raw")
+	if over.File != "" {
+		args = append(args, "-b", over.File, "-F", over.Format)
 	}
 	_, err := imageTool(ctx, append(args, file, strconv.FormatInt(size, 10))...)
 	return err

@@ -106,7 +106,7 @@ func (s *Store) make(ctx context.Context, want Record, base Base) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make volume %s: %w", want.ID, spaceError(err))
 	}
-	err := CreateOverlay(ctx, s.File(want.ID), base, want.Size)
+	err := CreateOverlay(ctx, s.File(want.ID), qemu.Backing{File: base.File, Format: "raw"}, want.Size)
 	if err == nil {
 		err = WriteJSON(filepath.Join(dir, recordFile), want)
 	}
@@ -117,17 +117,16 @@ func (s *Store) make(ctx context.Context, want Record, base Base) error {
 	return nil
 }
 
-// CreateOverlay makes a qcow2 file over a base, which it names relatively, so that the whole tree can be moved.
-func CreateOverlay(ctx context.Context, file string, base Base, size int64) error {
-	backing := ""
-	if base.File != "" {
-		relative, err := filepath.Rel(filepath.Dir(file), base.File)
+// CreateOverlay makes a qcow2 file. What is below it is named relatively, so that the whole tree can be moved.
+func CreateOverlay(ctx context.Context, file string, over qemu.Backing, size int64) error {
+	if over.File != "" {
+		relative, err := filepath.Rel(filepath.Dir(file), over.File)
 		if err != nil {
-			return fmt.Errorf("name base image of %s: %w", file, err)
+			return fmt.Errorf("name what is below disk %s: %w", file, err)
 		}
-		backing = relative
+		over.File = relative
 	}
-	if err := qemu.CreateOverlay(ctx, file, backing, size); err != nil {
+	if err := qemu.CreateOverlay(ctx, file, over, size); err != nil {
 		return fmt.Errorf("make disk: %w", spaceError(err))
 	}
 	return nil

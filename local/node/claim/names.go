@@ -1,0 +1,51 @@
+package claim
+
+import corev1 "k8s.io/api/core/v1"
+
+// What this provisioner is called, and the class that it serves.
+const (
+	Provisioner = "node.slipway.dev"
+	ClassName   = "local"
+	Finalizer   = "node.slipway.dev/volume"
+)
+
+// CDI's annotations on a claim: what to fill it with, and how that goes.
+const (
+	AnnotationSource        = "cdi.kubevirt.io/storage.import.source"
+	AnnotationEndpoint      = "cdi.kubevirt.io/storage.import.endpoint"
+	AnnotationSecret        = "cdi.kubevirt.io/storage.import.secretName"
+	AnnotationCertConfigMap = "cdi.kubevirt.io/storage.import.certConfigMap"
+	AnnotationPhase         = "cdi.kubevirt.io/storage.pod.phase"
+	AnnotationProgress      = "cdi.kubevirt.io/storage.populator.progress"
+	AnnotationRestarts      = "cdi.kubevirt.io/storage.pod.restarts"
+	AnnotationReason        = "cdi.kubevirt.io/storage.condition.running.reason"
+	AnnotationMessage       = "cdi.kubevirt.io/storage.condition.running.message"
+)
+
+// Values of AnnotationSource.
+const (
+	SourceRegistry = "registry"
+	SourceBlank    = "none"
+)
+
+// Reasons of AnnotationReason.
+const (
+	ReasonError    = "Error"
+	ReasonNoSpace  = "NoSpace"
+	ReasonTooSmall = "VolumeTooSmall"
+)
+
+// Kubernetes' own finalizers, which its controllers lift on a cluster and this package lifts here.
+const (
+	claimProtection  = "kubernetes.io/pvc-protection"
+	volumeProtection = "kubernetes.io/pv-protection"
+)
+
+// Annotations that Kubernetes' binder writes.
+const (
+	bindCompleted    = "pv.kubernetes.io/bind-completed"
+	boundByUs        = "pv.kubernetes.io/bound-by-controller"
+	provisionedBy    = "pv.kubernetes.io/provisioned-by"
+	storageBy        = "volume.kubernetes.io/storage-provisioner"
+	topologyHostname = corev1.LabelHostname
+)

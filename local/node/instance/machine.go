@@ -1,0 +1,200 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"slipway.dev/slipway/local/node/guest"
+	"slipway.dev/slipway/local/node/qemu"
+	"slipway.dev/slipway/local/node/qmp"
+)
+
+// Observed is a snapshot of what is known of an instance's process.
+type Observed struct {
+	Known   bool // there is a record
+	Running bool
+	Exit    qemu.Exit // how it ended, when it does not run
+	Message string    // QEMU's last words, when it ended badly
+	Record  Record
+	Guest   *guest.Info // what the agent said last; nil when there is none
+}
+
+// machine is one process, be it started or adopted.
+type machine struct {
+	runtime *Runtime
+	files   files
+
+	mu      sync.Mutex
+	record  Record
+	running bool
+	exit    qemu.Exit
+	message string
+	agent   *guest.Info
+	monitor *qmp.Client // nil while not connected
+}
+
+func (m *machine) key() types.NamespacedName { return m.observe().Record.Key() }
+func (m *machine) uid() types.UID            { return m.observe().Record.UID }
+
+func (m *machine) observe() Observed {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return Observed{
+		Known: true, Running: m.running, Exit: m.exit, Message: m.message, Record: m.record, Guest: m.agent,
+	}
+}
+
+// change edits the record and keeps it.
+func (m *machine) change(edit func(*Record)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := m.record
+	edit(&next)
+	if err := m.files.save(next); err != nil {
+		return err
+	}
+	m.record = next
+	return nil
+}
+
+// startTimeout bounds the time from the start of the process to the first answer of its monitor.
+const startTimeout = 30 * time.Second
+
+func (m *machine) start(ctx context.Context, spec qemu.Spec) error {
+	if err := m.clearSockets(); err != nil {
+		return err
+	}
+	if err := m.files.save(m.record); err != nil {
+		return err
+	}
+	process, err := qemu.Start(qemu.Args(spec), m.files.logs())
+	if err != nil {
+		return err
+	}
+	if err := m.change(func(r *Record) { r.Process = process }); err != nil {
+		return errors.Join(err, process.Kill())
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	monitor, err := m.connect(ctx)
+	if err != nil {
+		_ = process.Kill()
+		return errors.Join(err, qemu.LastWords(m.files.logs().Messages))
+	}
+	m.setMonitor(monitor)
+	m.begin()
+	return nil
+}
+
+// clearSockets removes what a killed QEMU has left: a socket that nobody listens on cannot be bound again.
+func (m *machine) clearSockets() error {
+	s := m.files.listen()
+	for _, path := range []string{s.Monitor, s.Serial, s.Agent, s.VNC} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("clear socket: %w", err)
+		}
+	}
+	return nil
+}
+
+const connectEvery = 50 * time.Millisecond
+
+// connect dials the monitor until it answers or the process has ended.
+func (m *machine) connect(ctx context.Context) (*qmp.Client, error) {
+	process := m.observe().Record.Process
+	for {
+		monitor, err := qmp.Dial(ctx, m.files.listen().Monitor)
+		if err == nil {
+			return monitor, nil
+		}
+		if !process.Alive() {
+			return nil, qemu.ErrExited
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err //nolint:wrapcheck // qmp's errors name the socket
+		case <-m.runtime.clock.After(connectEvery):
+		}
+	}
+}
+
+func (m *machine) setMonitor(c *qmp.Client) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.monitor = c
+}
+
+// begin watches the process from now on.
+func (m *machine) begin() {
+	m.mu.Lock()
+	m.running = true
+	m.mu.Unlock()
+	m.runtime.watch.Add(1)
+	go func() {
+		defer m.runtime.watch.Done()
+		m.follow(m.runtime.ctx)
+	}()
+}
+
+// end reads from QEMU's log how the guest ended.
+func (m *machine) end() {
+	exit := qemu.Crashed
+	if log, err := os.Open(m.files.logs().Events); err == nil {
+		exit = qemu.ReadExit(log)
+		_ = log.Close()
+	}
+	message := ""
+	if words := qemu.LastWords(m.files.logs().Messages); words != nil && exit != qemu.GuestShutdown && exit != qemu.GuestReset {
+		message = words.Error()
+	}
+	m.mu.Lock()
+	m.running, m.exit, m.message, m.agent, m.monitor = false, exit, message, nil, nil
+	m.mu.Unlock()
+	m.runtime.notify(m.key())
+}
+
+// do runs a monitor command within a time that no live QEMU needs.
+func (m *machine) do(ctx context.Context, command string, arguments any) error {
+	m.mu.Lock()
+	monitor := m.monitor
+	m.mu.Unlock()
+	if monitor == nil {
+		return fmt.Errorf("%s: %w", command, qmp.ErrClosed)
+	}
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return monitor.Do(ctx, command, arguments, nil)
+}
+
+func (m *machine) grow(ctx context.Context, disk string, size int64) error {
+	return m.do(ctx, "block_resize", map[string]any{"node-name": qemu.Node(disk), "size": size})
+}
+
+// askAgainEvery is how often a guest is asked to power down: one that still boots does not hear the first time.
+const askAgainEvery = 3 * time.Second
+
+func (m *machine) stop(ctx context.Context, grace time.Duration) (time.Duration, error) {
+	now := m.runtime.clock.Now()
+	o := m.observe()
+	if o.Record.Stopping == nil {
+		if err := m.change(func(r *Record) { r.Stopping = &now }); err != nil {
+			return 0, err
+		}
+		o = m.observe()
+	}
+	left := o.Record.Stopping.Add(grace).Sub(now)
+	if left <= 0 {
+		return askAgainEvery, o.Record.Process.Kill()
+	}
+	if err := m.do(ctx, "system_powerdown", nil); err != nil {
+		m.runtime.log.Debug("guest was not asked to power down", "instance", o.Record.Key().String(), "error", err)
+	}
+	return min(left, askAgainEvery), nil
+}

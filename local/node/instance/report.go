@@ -1,0 +1,88 @@
+package instance
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"reflect"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	virtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// report writes annotations and status, each only when it changes.
+func (r *Reconciler) report(ctx context.Context, vmi *virtv1.VirtualMachineInstance, d Decision) error {
+	claims, err := r.claims(ctx, vmi)
+	if err != nil {
+		return err
+	}
+	o := r.Runtime.Observe(vmi.UID)
+	before := vmi.DeepCopy()
+	annotate(vmi, o, filesOf(r.Runtime.root, vmi.UID))
+	if !reflect.DeepEqual(before.Annotations, vmi.Annotations) {
+		if err := r.Client.Patch(ctx, vmi, client.MergeFrom(before)); err != nil {
+			return fmt.Errorf("annotate instance %s/%s: %w", vmi.Namespace, vmi.Name, err)
+		}
+	}
+	before = vmi.DeepCopy()
+	vmi.Status = Status(View{VMI: vmi, Decision: d, Process: o, Claims: claims, Node: r.Node.Name, Now: metav1.NewTime(r.Clock.Now())})
+	if reflect.DeepEqual(before.Status, vmi.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Patch(ctx, vmi, client.MergeFrom(before)); err != nil {
+		return fmt.Errorf("report instance %s/%s: %w", vmi.Namespace, vmi.Name, err)
+	}
+	r.tell(before, vmi, d)
+	return nil
+}
+
+// annotate tells how to reach the guest.
+func annotate(vmi *virtv1.VirtualMachineInstance, o Observed, f files) {
+	if !o.Running {
+		return
+	}
+	if vmi.Annotations == nil {
+		vmi.Annotations = map[string]string{}
+	}
+	vmi.Annotations[SSHAnnotation] = net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Record.SSHPort))
+	vmi.Annotations[SerialAnnotation] = f.listen().Serial
+	vmi.Annotations[AcceleratorAnnotation] = o.Record.Accelerator
+}
+
+// claims reads the claims of an instance, for its volume status. One that is missing is left out.
+func (r *Reconciler) claims(ctx context.Context, vmi *virtv1.VirtualMachineInstance) (map[string]*corev1.PersistentVolumeClaim, error) {
+	out := map[string]*corev1.PersistentVolumeClaim{}
+	for i := range vmi.Spec.Volumes {
+		for _, name := range claimNames(&vmi.Spec.Volumes[i]) {
+			var pvc corev1.PersistentVolumeClaim
+			err := r.Client.Get(ctx, client.ObjectKey{Namespace: vmi.Namespace, Name: name}, &pvc)
+			if err := client.IgnoreNotFound(err); err != nil {
+				return nil, fmt.Errorf("get claim %s/%s: %w", vmi.Namespace, name, err)
+			}
+			if err == nil {
+				out[vmi.Spec.Volumes[i].Name] = &pvc
+			}
+		}
+	}
+	return out, nil
+}
+
+// tell posts an event for each change of phase that a person cares about.
+func (r *Reconciler) tell(before, vmi *virtv1.VirtualMachineInstance, d Decision) {
+	if before.Status.Phase == vmi.Status.Phase {
+		return
+	}
+	switch vmi.Status.Phase {
+	case virtv1.Running:
+		o := r.Runtime.Observe(vmi.UID)
+		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "Started", "Start", "QEMU runs as process %d on %s", o.Record.Process.PID, o.Record.Accelerator)
+	case virtv1.Succeeded:
+		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "Stopped", "Watch", "%s", d.Message)
+	case virtv1.Failed:
+		r.Recorder.Eventf(vmi, nil, corev1.EventTypeWarning, "Failed", "Watch", "%s: %s", d.Reason, d.Message)
+	}
+}
+

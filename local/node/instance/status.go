@@ -1,0 +1,199 @@
+package instance
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	virtv1 "kubevirt.io/api/core/v1"
+
+	"slipway.dev/slipway/local/node/domain"
+	"slipway.dev/slipway/local/node/guest"
+)
+
+// View is all that a status is computed from.
+type View struct {
+	VMI      *virtv1.VirtualMachineInstance // with the status that is to be replaced
+	Decision Decision
+	Process  Observed
+	Claims   map[string]*corev1.PersistentVolumeClaim // by the volume's name
+	Node     string
+	Now      metav1.Time
+}
+
+// Status is the instance's status in KubeVirt's words.
+func Status(v View) virtv1.VirtualMachineInstanceStatus {
+	out := *v.VMI.Status.DeepCopy()
+	setPhase(&out, v)
+	setConditions(&out, v)
+	out.Reason = ""
+	if Final(out.Phase) {
+		out.Reason = v.Decision.Reason
+		if Final(v.VMI.Status.Phase) {
+			out.Reason = v.VMI.Status.Reason
+		}
+	}
+	out.VolumeStatus = volumeStatus(v)
+	out.GuestOSInfo = virtv1.VirtualMachineInstanceGuestOSInfo{}
+	out.Interfaces = nil
+	if v.Process.Running {
+		out.NodeName = v.Node
+		out.RuntimeUser = uint64(os.Getuid()) //nolint:gosec // a user id
+		out.Machine = &virtv1.Machine{Type: domain.MachineType(&v.VMI.Spec.Domain)}
+		topology := domain.Topology(&v.VMI.Spec.Domain)
+		out.CurrentCPUTopology = &topology
+		out.Memory = memoryStatus(v.VMI)
+		out.Interfaces = interfaces(v)
+		out.GuestOSInfo = osInfo(v.Process.Guest)
+	}
+	return out
+}
+
+func setPhase(s *virtv1.VirtualMachineInstanceStatus, v View) {
+	phase := v.Decision.Phase
+	if phase == virtv1.VmPhaseUnset {
+		phase = virtv1.Pending
+	}
+	if s.Phase == phase {
+		return
+	}
+	s.Phase = phase
+	s.PhaseTransitionTimestamps = slices.DeleteFunc(s.PhaseTransitionTimestamps,
+		func(t virtv1.VirtualMachineInstancePhaseTransitionTimestamp) bool { return t.Phase == phase })
+	s.PhaseTransitionTimestamps = append(s.PhaseTransitionTimestamps,
+		virtv1.VirtualMachineInstancePhaseTransitionTimestamp{Phase: phase, PhaseTransitionTimestamp: v.Now})
+}
+
+func setConditions(s *virtv1.VirtualMachineInstanceStatus, v View) {
+	c := conditions{list: &s.Conditions, now: v.Now}
+	if v.Process.Running {
+		c.set(virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "")
+	} else {
+		c.set(virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, virtv1.GuestNotRunningReason, v.Decision.Message)
+	}
+	setSynchronized(c, s.Phase, v.Decision)
+	c.set(virtv1.VirtualMachineInstanceIsMigratable, corev1.ConditionFalse, virtv1.VirtualMachineInstanceReasonNotMigratable,
+		"this node is the only one")
+	if v.Process.Running && v.Process.Guest != nil {
+		c.set(virtv1.VirtualMachineInstanceAgentConnected, corev1.ConditionTrue, "", "")
+	} else {
+		c.drop(virtv1.VirtualMachineInstanceAgentConnected)
+	}
+}
+
+// podScheduled is where KubeVirt shows that no node takes an instance.
+const podScheduled = virtv1.VirtualMachineInstanceConditionType(corev1.PodScheduled)
+
+func setSynchronized(c conditions, phase virtv1.VirtualMachineInstancePhase, d Decision) {
+	c.drop(podScheduled)
+	switch {
+	case Final(phase):
+	case d.Reason == ReasonUnschedulable:
+		c.set(podScheduled, corev1.ConditionFalse, corev1.PodReasonUnschedulable, d.Message)
+		c.set(virtv1.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, d.Reason, d.Message)
+	case d.Reason != "" && d.Reason != ReasonPreparing:
+		c.set(virtv1.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, d.Reason, d.Message)
+	default:
+		c.set(virtv1.VirtualMachineInstanceSynchronized, corev1.ConditionTrue, "", "")
+	}
+}
+
+type conditions struct {
+	list *[]virtv1.VirtualMachineInstanceCondition
+	now  metav1.Time
+}
+
+func (c conditions) set(kind virtv1.VirtualMachineInstanceConditionType, status corev1.ConditionStatus, reason, message string) {
+	next := virtv1.VirtualMachineInstanceCondition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: c.now}
+	for i, old := range *c.list {
+		if old.Type != kind {
+			continue
+		}
+		if old.Status == status {
+			next.LastTransitionTime = old.LastTransitionTime
+		}
+		next.LastProbeTime = old.LastProbeTime
+		(*c.list)[i] = next
+		return
+	}
+	*c.list = append(*c.list, next)
+}
+
+func (c conditions) drop(kind virtv1.VirtualMachineInstanceConditionType) {
+	*c.list = slices.DeleteFunc(*c.list, func(old virtv1.VirtualMachineInstanceCondition) bool { return old.Type == kind })
+}
+
+func memoryStatus(vmi *virtv1.VirtualMachineInstance) *virtv1.MemoryStatus {
+	memory := domain.Memory(&vmi.Spec.Domain).DeepCopy()
+	return &virtv1.MemoryStatus{GuestAtBoot: &memory, GuestCurrent: &memory, GuestRequested: &memory}
+}
+
+func volumeStatus(v View) []virtv1.VolumeStatus {
+	targets := domain.Targets(&v.VMI.Spec)
+	var out []virtv1.VolumeStatus
+	for i := range v.VMI.Spec.Volumes {
+		name := v.VMI.Spec.Volumes[i].Name
+		status := virtv1.VolumeStatus{Name: name}
+		if v.Process.Running {
+			status.Target = targets[name]
+		}
+		if pvc := v.Claims[name]; pvc != nil {
+			status.PersistentVolumeClaimInfo = &virtv1.PersistentVolumeClaimInfo{
+				ClaimName: pvc.Name, AccessModes: pvc.Spec.AccessModes, VolumeMode: pvc.Spec.VolumeMode,
+				Capacity: pvc.Status.Capacity, Requests: pvc.Spec.Resources.Requests,
+			}
+			if capacity, ok := pvc.Status.Capacity[corev1.ResourceStorage]; ok {
+				status.Size = capacity.Value()
+			}
+		}
+		out = append(out, status)
+	}
+	return out
+}
+
+// interfaces combines what the node gives with what the guest tells.
+func interfaces(v View) []virtv1.VirtualMachineInstanceNetworkInterface {
+	var out []virtv1.VirtualMachineInstanceNetworkInterface
+	for _, i := range domain.Interfaces(&v.VMI.Spec) {
+		mac, _ := domain.MAC(v.VMI, i)
+		address := domain.Address(v.VMI.Annotations[AddressAnnotation])
+		status := virtv1.VirtualMachineInstanceNetworkInterface{
+			Name: i.Name, MAC: mac, IP: address, IPs: []string{address}, InfoSource: "domain", QueueCount: 1,
+			PodInterfaceName: "eth0", LinkState: "up",
+		}
+		complete(&status, v.Process.Guest)
+		out = append(out, status)
+	}
+	return out
+}
+
+func complete(status *virtv1.VirtualMachineInstanceNetworkInterface, info *guest.Info) {
+	if info == nil {
+		return
+	}
+	for _, i := range info.Interfaces {
+		if !strings.EqualFold(i.MAC, status.MAC) {
+			continue
+		}
+		status.InfoSource, status.InterfaceName = "domain, guest-agent", i.Name
+		var ips []string
+		for _, a := range i.Addresses {
+			ips = append(ips, a.IP)
+		}
+		if len(ips) > 0 {
+			status.IP, status.IPs = ips[0], ips
+		}
+	}
+}
+
+func osInfo(info *guest.Info) virtv1.VirtualMachineInstanceGuestOSInfo {
+	if info == nil {
+		return virtv1.VirtualMachineInstanceGuestOSInfo{}
+	}
+	return virtv1.VirtualMachineInstanceGuestOSInfo{
+		Name: info.OS.Name, KernelRelease: info.OS.KernelRelease, Version: info.OS.Version, PrettyName: info.OS.PrettyName,
+		VersionID: info.OS.VersionID, KernelVersion: info.OS.KernelVersion, Machine: info.OS.Machine, ID: info.OS.ID,
+	}
+}

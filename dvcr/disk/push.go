@@ -22,8 +22,8 @@ type Progress struct {
 
 // PushOptions are what a push may do; the zero value is a good one.
 type PushOptions struct {
-	// Source is recorded in the artifact's config.
-	Source SourceConfig
+	// Describe is called when all of the source was read; what it returns is recorded in the artifact's config.
+	Describe func() SourceConfig
 	// Bases are references in the same target whose frames may be reused: earlier versions of the same image. Those that
 	// do not exist or are not disks are skipped.
 	Bases []string
@@ -53,6 +53,9 @@ func (o PushOptions) withDefaults() PushOptions {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
+	}
+	if o.Describe == nil {
+		o.Describe = func() SourceConfig { return SourceConfig{} }
 	}
 	return o
 }
@@ -85,7 +88,7 @@ func Push(ctx context.Context, src Source, to oras.Target, ref string, o PushOpt
 		DataSize:      store.table.dataSize(),
 		ContentDigest: store.table.contentDigest(),
 		Chunker:       chunkerConfig(),
-		Source:        o.Source,
+		Source:        o.Describe(),
 	}
 	a, err := publish(ctx, to, ref, config, toc, store.table)
 	if err != nil {

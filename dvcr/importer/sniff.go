@@ -1,0 +1,208 @@
+package importer
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"slipway.dev/slipway/dvcr/disk"
+)
+
+// Formats of images that can be imported.
+const (
+	FormatRaw   = "raw"
+	FormatQCOW2 = "qcow2"
+	FormatISO   = "iso"
+)
+
+// sniffSize is how many bytes the format is decided by: enough for the superblock that lies deepest, that of btrfs.
+const sniffSize = 128 << 10
+
+// mark is a signature at an offset.
+type mark struct {
+	off   int
+	bytes string
+	what  string
+}
+
+func (m mark) in(head []byte) bool {
+	return len(head) >= m.off+len(m.bytes) && string(head[m.off:m.off+len(m.bytes)]) == m.bytes
+}
+
+func find(marks []mark, head []byte) (mark, bool) {
+	for _, m := range marks {
+		if m.in(head) {
+			return m, true
+		}
+	}
+	return mark{}, false
+}
+
+// foreign are formats of disks that have to be converted first.
+var foreign = []mark{
+	{0, "KDMV", "VMDK"},
+	{0, "COWD", "VMDK"},
+	{0, "# Disk DescriptorFile", "VMDK"},
+	{0x40, "\x7f\x10\xda\xbe", "VDI"},
+	{0, "vhdxfile", "VHDX"},
+	{0, "conectix", "VHD"},
+	{0, "QED\x00", "QED"},
+	{0, "WithoutFreeSpace", "Parallels"},
+	{0, "WithouFreSpacExt", "Parallels"},
+}
+
+// vhdFooter begins the last sector of a VHD of fixed size, which is a raw disk but for that sector.
+const vhdFooter = "conectix"
+
+// discs are marks of optical media: volume descriptors of ISO 9660 and of UDF.
+var discs = []mark{
+	{0x8001, "CD001", "ISO 9660"},
+	{0x8001, "BEA01", "UDF"},
+}
+
+// rawMarks are marks of what a raw disk may begin with besides a boot sector.
+var rawMarks = []mark{
+	{512, "EFI PART", "GPT"},
+	{4096, "EFI PART", "GPT"},
+	{1080, "\x53\xef", "ext2, ext3 or ext4"},
+	{0, "XFSB", "XFS"},
+	{0x10040, "_BHRfS_M", "btrfs"},
+	{0, "hsqs", "SquashFS"},
+	{1024, "\xe2\xe1\xf5\xe0", "EROFS"},
+	{1024, "\x10\x20\xf5\xf2", "F2FS"},
+	{512, "LABELONE", "LVM"},
+	{4086, "SWAPSPACE2", "swap space"},
+	{0, "LUKS\xba\xbe", "LUKS"},
+	{0, "ER\x02\x00", "Apple partition map"},
+}
+
+// compressed are marks of compressed data.
+var compressed = []mark{
+	{0, "\x1f\x8b", "gzip"},
+	{0, "\xfd7zXZ\x00", "xz"},
+	{0, "\x28\xb5\x2f\xfd", "zstd"},
+	{0, "BZh", "bzip2"},
+	{0, "\x04\x22\x4d\x18", "LZ4"},
+	{0, "\x5d\x00\x00", "LZMA"},
+	{0, "LZIP", "lzip"},
+}
+
+// others are marks of files that people take for disk images, for a better message.
+var others = []mark{
+	{0, "PK\x03\x04", "a zip archive; unpack it and serve the image inside"},
+	{257, "ustar", "a tar archive; unpack it and serve the image inside"},
+	{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it and serve the image inside"},
+	{0, "Rar!", "a RAR archive; unpack it and serve the image inside"},
+	{0, "\x7fELF", "a program (ELF)"},
+	{0, "%PDF", "a PDF document"},
+	{0, "\x89PNG", "a PNG picture"},
+	{0, "\xff\xd8\xff", "a JPEG picture"},
+	{0, "!<arch>", "a Debian package or library archive"},
+	{0, "\xed\xab\xee\xdb", "an RPM package"},
+	{0, "MZ", "a Windows program"},
+}
+
+// sniffFormat decides what an image is by its first bytes. A raw disk has no signature of its own, so one is accepted only
+// when it begins with a partition table, a boot sector or a file system: an error page or an archive served in its place
+// must not become a disk.
+func sniffFormat(head []byte) (string, error) {
+	if (mark{0, disk.QCOW2Magic, ""}).in(head) {
+		return FormatQCOW2, nil
+	}
+	if m, ok := find(foreign, head); ok {
+		return "", fmt.Errorf("%w: this is a %s image; convert it with \"qemu-img convert -O qcow2\"", ErrUnsupported, m.what)
+	}
+	if _, ok := find(discs, head); ok {
+		return FormatISO, nil
+	}
+	if _, ok := find(rawMarks, head); ok || isBootSector(head) {
+		return FormatRaw, nil
+	}
+	if m, ok := find(compressed, head); ok {
+		return "", fmt.Errorf("%w: %s data inside the compressed image; compress it only once, with gzip, xz or zstd", ErrUnsupported, m.what)
+	}
+	return "", fmt.Errorf("%w: it looks like %s", ErrNotDiskImage, looksLike(head))
+}
+
+// isBootSector accepts a master boot record with a sane partition table, and the boot sectors of FAT and NTFS, which begin
+// with a jump over their parameters.
+func isBootSector(head []byte) bool {
+	if len(head) < 512 || head[510] != 0x55 || head[511] != 0xaa {
+		return false
+	}
+	if head[0] == 0xeb || head[0] == 0xe9 {
+		return true
+	}
+	for entry := 446; entry < 510; entry += 16 {
+		if status := head[entry]; status != 0 && status != 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// looksLike describes what is not a disk.
+func looksLike(head []byte) string {
+	switch text := strings.ToLower(strings.TrimSpace(string(head[:min(len(head), 1024)]))); {
+	case len(head) == 0:
+		return "an empty file"
+	case len(bytes.Trim(head, "\x00")) == 0:
+		return "nothing but zeros; a blank disk needs no data source"
+	case strings.HasPrefix(text, "<!doctype html"), strings.HasPrefix(text, "<html"), strings.Contains(text, "<head>"):
+		return "a web page (HTML); check that the URL leads to the file itself and needs no login"
+	case strings.HasPrefix(text, "<?xml"):
+		return "an XML document"
+	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
+		return "a JSON document"
+	}
+	if m, ok := find(others, head); ok {
+		return m.what
+	}
+	if isText(head[:min(len(head), 1024)]) {
+		return "a text file"
+	}
+	return fmt.Sprintf("unknown data that begins with %x, without partition table, boot sector or file system", head[:min(len(head), 8)])
+}
+
+func isText(b []byte) bool {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 && len(b) >= utf8.UTFMax {
+			return false
+		}
+		if r < ' ' && r != '\n' && r != '\r' && r != '\t' && r != '\f' {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// Skippable frames of zstd have one of 16 magic numbers.
+const (
+	zstdSkippable     = 0x184d2a50
+	zstdSkippableMask = 0xfffffff0
+)
+
+// errPlain says that data is not compressed.
+var errPlain = errors.New("not compressed")
+
+// sniffCompression names the compression of data by its first bytes: gzip, xz or zstd. errPlain means none, and
+// ErrUnsupported one that cannot be read.
+func sniffCompression(head []byte) (string, error) {
+	if len(head) >= 4 && binary.LittleEndian.Uint32(head)&zstdSkippableMask == zstdSkippable {
+		return "zstd", nil
+	}
+	m, ok := find(compressed, head)
+	if !ok {
+		return "", errPlain
+	}
+	switch m.what {
+	case "gzip", "xz", "zstd":
+		return m.what, nil
+	}
+	return "", fmt.Errorf("%w: it is compressed with %s; use gzip, xz or zstd", ErrUnsupported, m.what)
+}

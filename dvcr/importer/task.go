@@ -1,0 +1,372 @@
+package importer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/md5" //nolint:gosec // users give MD5 sums of images; what is trusted is the SHA-256
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"slipway.dev/slipway/dvcr/disk"
+)
+
+// maxBases is how many earlier versions of an image are searched for frames.
+const maxBases = 3
+
+// task is one run of a job.
+type task struct {
+	job     Job
+	options Options
+	dir     string // for downloads of this job
+	repo    *remote.Repository
+	tag     string
+	meter   *meter
+}
+
+// run imports the image unless DVCR has it. A source that changes while it is downloaded is read once more from the start.
+func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
+	repository, tag, err := splitDestination(t.job.Destination)
+	if err != nil {
+		return nil, err
+	}
+	if t.repo, err = registry.Repository(repository); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalidSource, err)
+	}
+	t.tag = tag
+	info, err := disk.Inspect(ctx, t.repo, tag)
+	switch {
+	case err == nil:
+		return resultOf(info, 0), t.cleanUp()
+	case !errors.Is(err, errdef.ErrNotFound) && errors.Is(err, disk.ErrTarget):
+		return nil, classify(err)
+	}
+	result, err := t.importSource(ctx)
+	if errors.Is(err, errChanged) {
+		if err := t.cleanUp(); err != nil {
+			return nil, err
+		}
+		result, err = t.importSource(ctx)
+	}
+	if err != nil {
+		return nil, t.failed(err)
+	}
+	return result, t.cleanUp()
+}
+
+// failed classifies an error. What is known to be useless for another attempt is removed.
+func (t *task) failed(err error) error {
+	err = classify(err)
+	for _, again := range []error{ErrUnreachable, ErrRegistry, context.Canceled} {
+		if errors.Is(err, again) && !errors.Is(err, errChanged) {
+			return err
+		}
+	}
+	return errors.Join(err, t.cleanUp())
+}
+
+func (t *task) cleanUp() error {
+	if err := os.RemoveAll(t.dir); err != nil {
+		return fmt.Errorf("remove download: %w", err)
+	}
+	return nil
+}
+
+func resultOf(info disk.Info, speed int64) *Result {
+	return &Result{
+		Format:       info.Config.Source.Format,
+		CDROM:        info.Config.Source.Format == FormatISO,
+		VirtualSize:  info.Config.VirtualSize,
+		StoredSize:   info.StoredSize,
+		SourceSize:   info.Config.Source.Size,
+		Digest:       info.Digest,
+		AverageSpeed: speed,
+	}
+}
+
+func (t *task) importSource(ctx context.Context) (*Result, error) {
+	g := guard{allowLoopback: t.options.AllowLoopback}
+	switch s := t.job.Source; {
+	case s.HTTP != nil && s.Registry == nil:
+		sums, err := newChecksums(s.HTTP.SHA256, s.HTTP.MD5)
+		if err != nil {
+			return nil, err
+		}
+		o, err := newHTTPOrigin(s.HTTP, g)
+		if err != nil {
+			return nil, err
+		}
+		return t.importOrigin(ctx, o, sums, nil)
+	case s.Registry != nil && s.HTTP == nil:
+		return t.importContainer(ctx, s.Registry, g)
+	}
+	return nil, fmt.Errorf("%w: exactly one of HTTP and Registry must be set", ErrInvalidSource)
+}
+
+// opener finds the image inside the unpacked content of a download; nil means that the content is the image.
+type opener func(io.Reader) (io.Reader, error)
+
+// importOrigin downloads an origin and imports the image in it while it arrives.
+func (t *task) importOrigin(ctx context.Context, o origin, sums checksums, open opener) (*Result, error) {
+	s, err := openSpool(t.dir, o, t.options, t.meter)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	var info disk.Info
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.download(ctx) })
+	g.Go(func() error {
+		var err error
+		info, err = t.read(ctx, s, sums, open)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("import %s: %w", o, err)
+	}
+	return resultOf(info, t.meter.average()), nil
+}
+
+// read takes the image out of a download, decides what it is, and pushes it.
+func (t *task) read(ctx context.Context, s *spool, sums checksums, open opener) (disk.Info, error) {
+	wire := bufio.NewReaderSize(sums.reader(s.reader()), 256<<10)
+	content, packed, err := unpack(wire, t.options.MaxVirtualSize)
+	if err != nil {
+		return disk.Info{}, err
+	}
+	defer content.Close()
+	inner, inPlace := content, !packed && open == nil
+	if open != nil {
+		if inner, err = unpackFile(content, open, t.options.MaxVirtualSize); err != nil {
+			return disk.Info{}, err
+		}
+		defer inner.Close()
+	}
+	p := &payload{spool: s, image: bufio.NewReaderSize(inner, 1<<20), inPlace: inPlace}
+	p.verify = func() error { return errors.Join(drain(content), drain(wire), sums.check()) }
+	return t.pushPayload(ctx, p)
+}
+
+// unpackFile finds a file in an archive and unpacks it, if it is compressed itself.
+func unpackFile(archive io.Reader, open opener, maxSize int64) (io.ReadCloser, error) {
+	found, err := open(archive)
+	if err != nil {
+		return nil, err
+	}
+	inner, _, err := unpack(bufio.NewReaderSize(found, 256<<10), maxSize)
+	return inner, err
+}
+
+func drain(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err //nolint:wrapcheck // the source's own error
+}
+
+// payload is an image on its way from a download to DVCR.
+type payload struct {
+	spool   *spool
+	image   *bufio.Reader
+	inPlace bool         // the download is the image, byte for byte
+	verify  func() error // reads what is left of the download, and compares checksums
+}
+
+// pushPayload decides what the image is and pushes it.
+func (t *task) pushPayload(ctx context.Context, p *payload) (disk.Info, error) {
+	head, err := p.image.Peek(sniffSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return disk.Info{}, err //nolint:wrapcheck // the source's own error
+	}
+	format, err := sniffFormat(head)
+	if err != nil {
+		// A wrong checksum explains more than wrong content does.
+		if sumErr := p.verify(); errors.Is(sumErr, ErrChecksum) {
+			return disk.Info{}, sumErr
+		}
+		return disk.Info{}, err
+	}
+	if format == FormatQCOW2 {
+		return t.pushQCOW2(ctx, p, head)
+	}
+	size := int64(-1)
+	if p.inPlace {
+		size = p.spool.length()
+	}
+	return t.push(ctx, p.spool, disk.NewStream(&verified{r: p.image, verify: p.verify}, size), format, 0)
+}
+
+// pushQCOW2 imports an image that has to be read at any place: from the download itself when it lies there as it is, and from
+// a copy otherwise.
+func (t *task) pushQCOW2(ctx context.Context, p *payload, head []byte) (disk.Info, error) {
+	if size, err := disk.QCOW2Size(head); err == nil && size > t.options.MaxVirtualSize {
+		return disk.Info{}, fmt.Errorf("%w: its disk has %d bytes, the limit is %d", ErrTooLarge, size, t.options.MaxVirtualSize)
+	}
+	t.meter.inTwoSteps()
+	file := p.spool.file
+	if !p.inPlace {
+		var err error
+		file, err = t.unpackTo(filepath.Join(t.dir, "image.qcow2"), p.image)
+		if err != nil {
+			return disk.Info{}, err
+		}
+		defer file.Close()
+	}
+	if err := errors.Join(drain(p.image), p.verify()); err != nil {
+		return disk.Info{}, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return disk.Info{}, fmt.Errorf("look at download: %w", err)
+	}
+	src, err := disk.OpenQCOW2(io.NewSectionReader(file, 0, info.Size()), info.Size())
+	if err != nil {
+		return disk.Info{}, err
+	}
+	return t.push(ctx, p.spool, src, FormatQCOW2, max(ratioGrace, info.Size()*maxRatio))
+}
+
+func (t *task) unpackTo(path string, image io.Reader) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create file for the unpacked image: %w", noSpace(err))
+	}
+	if _, err := io.Copy(f, image); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("unpack image: %w", noSpace(err))
+	}
+	return f, nil
+}
+
+func (t *task) push(ctx context.Context, s *spool, src disk.Source, format string, maxData int64) (disk.Info, error) {
+	bases, err := t.bases(ctx)
+	if err != nil {
+		return disk.Info{}, err
+	}
+	return disk.Push(ctx, src, t.repo, t.tag, disk.PushOptions{
+		Describe:       func() disk.SourceConfig { return disk.SourceConfig{Format: format, Size: s.length()} },
+		Bases:          bases,
+		MaxVirtualSize: t.options.MaxVirtualSize,
+		MaxData:        maxData,
+		Clock:          t.options.Clock,
+		Progress: func(p disk.Progress) {
+			if p.Total > 0 {
+				t.meter.pushed(float64(p.Done) / float64(p.Total))
+			}
+		},
+	})
+}
+
+// bases returns other versions of the same image.
+func (t *task) bases(ctx context.Context) ([]string, error) {
+	var out []string
+	err := t.repo.Tags(ctx, "", func(tags []string) error {
+		for _, tag := range tags {
+			if tag != t.tag && len(out) < maxBases {
+				out = append(out, tag)
+			}
+		}
+		return nil
+	})
+	if err != nil && !isNotFound(err) {
+		return nil, fmt.Errorf("list versions of the image: %w: %w", ErrRegistry, err)
+	}
+	return out, nil
+}
+
+// verified is a stream that ends well only if its source is what it should be.
+type verified struct {
+	r      io.Reader
+	verify func() error
+	tail   [512]byte // the last bytes read
+	ended  error
+}
+
+func (v *verified) Read(p []byte) (int, error) {
+	if v.ended != nil {
+		return 0, v.ended
+	}
+	n, err := v.r.Read(p)
+	if n >= len(v.tail) {
+		copy(v.tail[:], p[n-len(v.tail):n])
+	} else if n > 0 {
+		copy(v.tail[:], v.tail[n:])
+		copy(v.tail[len(v.tail)-n:], p[:n])
+	}
+	if err == io.EOF { //nolint:errorlint // only this is the regular end
+		v.ended = v.end()
+		return n, v.ended
+	}
+	return n, err //nolint:wrapcheck // a reader passes errors on
+}
+
+func (v *verified) end() error {
+	if err := v.verify(); err != nil {
+		return err
+	}
+	if bytes.HasPrefix(v.tail[:], []byte(vhdFooter)) {
+		return fmt.Errorf("%w: this is a VHD image; convert it with \"qemu-img convert -f vpc -O qcow2\"", ErrUnsupported)
+	}
+	return io.EOF
+}
+
+// checksums compares a download with the sums that the user gave.
+type checksums []checksum
+
+type checksum struct {
+	name string
+	hash hash.Hash
+	want string
+}
+
+func newChecksums(sha256Sum, md5Sum string) (checksums, error) {
+	var out checksums
+	for _, c := range []checksum{{"sha256", sha256.New(), sha256Sum}, {"md5", md5.New(), md5Sum}} { //nolint:gosec // see the import
+		if c.want == "" {
+			continue
+		}
+		c.want = strings.ToLower(strings.TrimSpace(c.want))
+		if b, err := hex.DecodeString(c.want); err != nil || len(b) != c.hash.Size() {
+			return nil, fmt.Errorf("%w: %q is not a %s checksum in hex", ErrInvalidSource, c.want, c.name)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+func (c checksums) reader(r io.Reader) io.Reader {
+	for _, sum := range c {
+		r = io.TeeReader(r, sum.hash)
+	}
+	return r
+}
+
+// check compares; the reader must have been read to its end.
+func (c checksums) check() error {
+	for _, sum := range c {
+		if got := hex.EncodeToString(sum.hash.Sum(nil)); got != sum.want {
+			return fmt.Errorf("%w: %s is %s, want %s", ErrChecksum, sum.name, got, sum.want)
+		}
+	}
+	return nil
+}
+
+func isNotFound(err error) bool {
+	var answer *errcode.ErrorResponse
+	return errors.Is(err, errdef.ErrNotFound) || errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
+func isCanceled(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,208 @@
+package disk
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+)
+
+func TestAttach(t *testing.T) {
+	vm := func(name string, age int, phase v1alpha2.MachinePhase) v1alpha2.VirtualMachine {
+		m := *machine(name, phase)
+		m.CreationTimestamp = metav1.NewTime(start.Add(-time.Duration(age) * time.Hour))
+		return m
+	}
+	leaving := vm("leaving", 9, v1alpha2.MachinePending)
+	leaving.DeletionTimestamp = ptr.To(metav1.NewTime(start))
+	tests := map[string]struct {
+		before   []v1alpha2.AttachedVirtualMachine
+		machines []v1alpha2.VirtualMachine
+		holder   string
+		active   bool
+	}{
+		"nobody":                        {},
+		"one that is off":               {machines: []v1alpha2.VirtualMachine{vm("a", 1, v1alpha2.MachineStopped)}},
+		"one that has no phase yet":     {machines: []v1alpha2.VirtualMachine{vm("a", 1, "")}},
+		"one that runs":                 {machines: []v1alpha2.VirtualMachine{vm("a", 1, v1alpha2.MachineRunning)}, holder: "a", active: true},
+		"runs beats waits, though old":  {machines: []v1alpha2.VirtualMachine{vm("a", 9, v1alpha2.MachinePending), vm("b", 1, v1alpha2.MachineRunning)}, holder: "b", active: true},
+		"runs beats the former holder":  {before: []v1alpha2.AttachedVirtualMachine{{Name: "a", Mounted: true}}, machines: []v1alpha2.VirtualMachine{vm("a", 9, v1alpha2.MachinePending), vm("b", 1, v1alpha2.MachineStopping)}, holder: "b", active: true},
+		"oldest that waits":             {machines: []v1alpha2.VirtualMachine{vm("a", 1, v1alpha2.MachinePending), vm("b", 9, v1alpha2.MachinePending)}, holder: "b"},
+		"former holder that waits":      {before: []v1alpha2.AttachedVirtualMachine{{Name: "a", Mounted: true}}, machines: []v1alpha2.VirtualMachine{vm("a", 1, v1alpha2.MachinePending), vm("b", 9, v1alpha2.MachinePending)}, holder: "a"},
+		"former holder that is off now": {before: []v1alpha2.AttachedVirtualMachine{{Name: "a", Mounted: true}}, machines: []v1alpha2.VirtualMachine{vm("a", 9, v1alpha2.MachineStopped), vm("b", 1, v1alpha2.MachinePending)}, holder: "b"},
+		"one that waits but is deleted": {machines: []v1alpha2.VirtualMachine{leaving, vm("b", 1, v1alpha2.MachinePending)}, holder: "b"},
+		"same age goes by name":         {machines: []v1alpha2.VirtualMachine{vm("b", 1, v1alpha2.MachinePending), vm("a", 1, v1alpha2.MachinePending)}, holder: "a"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := attach(test.before, test.machines)
+			if got.holder != test.holder || got.active != test.active {
+				t.Errorf("holder %q, active %t, want %q and %t", got.holder, got.active, test.holder, test.active)
+			}
+			if len(got.list) != len(test.machines) {
+				t.Errorf("list is %v, want every machine in it", got.list)
+			}
+			for i, entry := range got.list {
+				if entry.Mounted != (entry.Name == test.holder) || (i > 0 && got.list[i-1].Name > entry.Name) {
+					t.Errorf("list is %v", got.list)
+				}
+			}
+		})
+	}
+}
+
+func TestPickClass(t *testing.T) {
+	isDefault := func(age int) func(*storagev1.StorageClass) {
+		return func(c *storagev1.StorageClass) {
+			c.Annotations = map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}
+			c.CreationTimestamp = metav1.NewTime(start.Add(-time.Duration(age) * time.Hour))
+		}
+	}
+	leaving := func(c *storagev1.StorageClass) { c.DeletionTimestamp = ptr.To(metav1.NewTime(start)) }
+	classes := []storagev1.StorageClass{
+		*class("claimed"), *class("asked"), *class("module"), *class("old", isDefault(9)), *class("new", isDefault(1)), *class("leaving", leaving),
+	}
+	tests := map[string]struct {
+		request classRequest
+		want    string
+		problem string
+	}{
+		"claim's first":        {classRequest{claimed: "claimed", asked: ptr.To("asked"), fallback: "module"}, "claimed", ""},
+		"then the spec's":      {classRequest{asked: ptr.To("asked"), fallback: "module"}, "asked", ""},
+		"then the module's":    {classRequest{fallback: "module"}, "module", ""},
+		"empty is not named":   {classRequest{asked: ptr.To(""), fallback: "module"}, "module", ""},
+		"then the newest":      {classRequest{}, "new", ""},
+		"not there":            {classRequest{asked: ptr.To("fast")}, "", "storage class fast is not there"},
+		"claim's is gone":      {classRequest{claimed: "fast"}, "", "storage class fast of the disk's volume"},
+		"being deleted":        {classRequest{asked: ptr.To("leaving")}, "", "being deleted"},
+		"allowed":              {classRequest{asked: ptr.To("asked"), allowed: []string{"asked"}}, "asked", ""},
+		"not allowed":          {classRequest{asked: ptr.To("asked"), allowed: []string{"module"}}, "", "not allowed for disks; allowed are [module]"},
+		"claim's is not asked": {classRequest{claimed: "claimed", allowed: []string{"module"}}, "claimed", ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			test.request.classes = classes
+			got, problem := pickClass(test.request)
+			if (got == nil) != (test.want == "") || (got != nil && got.Name != test.want) {
+				t.Errorf("class is %v, want %q", got, test.want)
+			}
+			if !strings.Contains(problem, test.problem) || (problem == "") != (test.problem == "") {
+				t.Errorf("problem is %q, want %q", problem, test.problem)
+			}
+		})
+	}
+	if _, problem := pickClass(classRequest{}); !strings.Contains(problem, "no default one") {
+		t.Errorf("problem in a cluster without classes is %q", problem)
+	}
+}
+
+func TestSizeFor(t *testing.T) {
+	const gi = 1 << 30
+	tests := map[string]struct {
+		asked   string
+		content content
+		want    string
+		problem string
+	}{
+		"blank":              {"1Gi", content{blank: true}, "1Gi", ""},
+		"blank, none":        {"", content{blank: true}, "", "needs a size"},
+		"image, none":        {"", content{unpacked: 4 * gi}, "4Gi", ""},
+		"image, the same":    {"4Gi", content{unpacked: 4 * gi}, "4Gi", ""},
+		"image, larger":      {"5G", content{unpacked: 4 * gi}, "5G", ""},
+		"image, 1 byte less": {"4294967295", content{unpacked: 4 * gi}, "", "4Gi (4294967296 bytes)"},
+		"negative":           {"-1Gi", content{unpacked: 4 * gi}, "", "-1Gi"},
+		"ISO":                {"9Gi", content{unpacked: gi, cdrom: true}, "", "ISO"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var asked *resource.Quantity
+			if test.asked != "" {
+				asked = ptr.To(resource.MustParse(test.asked))
+			}
+			got := sizeFor(asked, test.content)
+			if !strings.Contains(got.problem, test.problem) || (got.problem == "") != (test.problem == "") {
+				t.Errorf("problem is %q, want %q", got.problem, test.problem)
+			}
+			if test.want != "" && got.value.String() != test.want {
+				t.Errorf("size is %s, want %s", got.value.String(), test.want)
+			}
+		})
+	}
+}
+
+func TestGrow(t *testing.T) {
+	tests := map[string]struct {
+		asked, granted, request, capacity string
+		fixed, guestPending               bool
+		want                              string
+	}{
+		"nothing asked":                   {"", "1Gi", "1Gi", "1Gi", false, false, "had"},
+		"had":                             {"1Gi", "1Gi", "1Gi", "1Gi", false, false, "had"},
+		"had, volume a little larger":     {"1G", "1G", "1G", "1Gi", false, false, "had"},
+		"asked for":                       {"2Gi", "1Gi", "1Gi", "1Gi", false, false, "request 2Gi"},
+		"under way":                       {"2Gi", "2Gi", "2Gi", "1Gi", false, false, "pending"},
+		"guest does not see it yet":       {"2Gi", "2Gi", "2Gi", "2Gi", false, true, "pending"},
+		"with room for a file system":     {"2Gi", "1Gi", "1100Mi", "1100Mi", false, false, "request 2201Mi"},
+		"the same with a file system":     {"1Gi", "1Gi", "1100Mi", "1100Mi", false, false, "had"},
+		"smaller":                         {"1Gi", "2Gi", "2Gi", "2Gi", false, false, "problem"},
+		"smaller than with a file system": {"1050Mi", "1060Mi", "1100Mi", "1100Mi", false, false, "problem"},
+		"class does not let it":           {"2Gi", "1Gi", "1Gi", "1Gi", true, false, "problem"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := growthRequest{
+				granted: resource.MustParse(test.granted), request: resource.MustParse(test.request), capacity: resource.MustParse(test.capacity),
+				expandable: !test.fixed, guestPending: test.guestPending,
+			}
+			if test.asked != "" {
+				r.asked = ptr.To(resource.MustParse(test.asked))
+			}
+			if got := inWords(grow(r)); got != test.want {
+				t.Errorf("growth is %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func inWords(g growth) string {
+	switch {
+	case g.problem != "":
+		return "problem"
+	case !g.request.IsZero():
+		return "request " + g.request.String()
+	case g.pending:
+		return "pending"
+	default:
+		return "had"
+	}
+}
+
+func TestNames(t *testing.T) {
+	vd := blankDisk("1Gi")
+	vd.UID = types.UID(strings.Repeat("0", 36))
+	tests := map[string]struct {
+		name string
+		want string
+	}{
+		"short":             {"root", "d8v-vd-root-" + string(vd.UID)},
+		"long":              {strings.Repeat("a", 253), "d8v-vd-" + strings.Repeat("a", 209) + "-" + string(vd.UID)},
+		"cut before a dash": {strings.Repeat("a", 208) + "-" + strings.Repeat("b", 44), "d8v-vd-" + strings.Repeat("a", 208) + "-" + string(vd.UID)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			vd.Name = test.name
+			got := volumeName(vd)
+			if diff := cmp.Diff(test.want, got); diff != "" || len(got) > maxName {
+				t.Errorf("name of %d characters (-want +got):\n%s", len(got), diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,67 @@
+package disk
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
+)
+
+// stage is how far the making of a volume is.
+type stage int
+
+const (
+	notStarted stage = iota
+	awaitingConsumer
+	quotaExceeded
+	running
+	failing
+	complete
+)
+
+// provisioning is what is known of the making of a volume.
+type provisioning struct {
+	stage   stage
+	message string
+}
+
+// quotaReason is CDI's word for a claim that a quota denied.
+const quotaReason = "ErrExceededQuota"
+
+// assess reads a DataVolume and its claim.
+func assess(volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim) provisioning {
+	if message, denied := quotaDenial(volume); denied {
+		return provisioning{quotaExceeded, message}
+	}
+	state := condition(volume, cdiv1.DataVolumeRunning)
+	switch {
+	case volume.Status.Phase == cdiv1.Failed:
+		return provisioning{failing, fmt.Sprintf("DataVolume %s failed: %s", volume.Name, state.Message)}
+	case volume.Status.Phase == cdiv1.Succeeded && claim != nil && claim.Status.Phase == corev1.ClaimBound:
+		return provisioning{complete, ""}
+	case volume.Status.RestartCount > 0 && state.Status == corev1.ConditionFalse && state.Message != "":
+		return provisioning{failing, fmt.Sprintf("filling the volume failed %d times and is tried again: %s", volume.Status.RestartCount, state.Message)}
+	case volume.Status.Phase == cdiv1.WaitForFirstConsumer:
+		return provisioning{awaitingConsumer, ""}
+	default:
+		return provisioning{running, ""}
+	}
+}
+
+func quotaDenial(volume *cdiv1.DataVolume) (string, bool) {
+	for _, c := range volume.Status.Conditions {
+		if c.Reason == quotaReason && c.Status != corev1.ConditionTrue {
+			return c.Message, true
+		}
+	}
+	return "", false
+}
+
+func condition(volume *cdiv1.DataVolume, conditionType cdiv1.DataVolumeConditionType) cdiv1.DataVolumeCondition {
+	for _, c := range volume.Status.Conditions {
+		if c.Type == conditionType {
+			return c
+		}
+	}
+	return cdiv1.DataVolumeCondition{}
+}

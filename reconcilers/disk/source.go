@@ -1,0 +1,163 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
+	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/refuse"
+)
+
+// resolveSource sets source. A disk that was filled needs its source no more.
+func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
+	data := s.disk.Spec.DataSource
+	switch {
+	case s.filled() || data == nil:
+		s.source.readiness = sourceReady()
+		return flow.Done()
+	case data.Type == v1alpha2.DataSourceHTTP && data.HTTP != nil:
+		s.source = external(intake.HTTP(data.HTTP), e.shelf.Address(), s)
+		return flow.Done()
+	case data.Type == v1alpha2.DataSourceContainerImage && data.ContainerImage != nil:
+		return e.resolveContainerImage(ctx, s, data.ContainerImage)
+	case data.Type == v1alpha2.DataSourceObjectRef && data.ObjectRef != nil:
+		return e.resolveObject(ctx, s, data.ObjectRef)
+	default:
+		s.source = notSupported("a data source of type %q is not supported by this version; use HTTP, ContainerImage or ObjectRef", data.Type)
+		return flow.Done()
+	}
+}
+
+func external(content importer.Source, registry string, s *scope) source {
+	return source{readiness: sourceReady(), external: &content, url: registry + "/" + artifactName(s.disk)}
+}
+
+func (e *engine) resolveContainerImage(ctx context.Context, s *scope, container *v1alpha2.ContainerImageSource) flow.Outcome {
+	login := intake.Login{}
+	if name := container.ImagePullSecret.Name; name != "" {
+		var secret corev1.Secret
+		err := e.secrets.Get(ctx, types.NamespacedName{Namespace: s.disk.Namespace, Name: name}, &secret)
+		if err == nil {
+			login, err = intake.LoginFor(&secret, string(container.Image))
+		}
+		if apierrors.IsNotFound(err) || errors.Is(err, intake.ErrBadSecret) {
+			s.source.readiness = secretMissing(name, err)
+			return flow.Done()
+		}
+		if err != nil {
+			return flow.Fail("SecretUnreadable", fmt.Errorf("get Secret %s: %w", name, err))
+		}
+	}
+	s.source = external(intake.Registry(container, login), e.shelf.Address(), s)
+	return flow.Done()
+}
+
+func secretMissing(name string, err error) readiness {
+	message := fmt.Sprintf("Secret %s named by imagePullSecret is not there; create it", name)
+	if !apierrors.IsNotFound(err) {
+		message = err.Error()
+	}
+	return readiness{known: true, reason: vdcondition.ContainerRegistrySecretNotFound, message: message}
+}
+
+// resolveObject reads the image that the disk is made from.
+func (e *engine) resolveObject(ctx context.Context, s *scope, ref *v1alpha2.VirtualDiskObjectRef) flow.Outcome {
+	var image *observedImage
+	var err error
+	switch ref.Kind {
+	case v1alpha2.ObjectRefVirtualImage:
+		image, err = e.virtualImage(ctx, types.NamespacedName{Namespace: s.disk.Namespace, Name: ref.Name})
+	case v1alpha2.ObjectRefClusterVirtualImage:
+		image, err = e.clusterVirtualImage(ctx, types.NamespacedName{Name: ref.Name})
+	default:
+		s.source = notSupported("making a disk from a %s (%s) is not supported by this version; use a VirtualImage or ClusterVirtualImage", ref.Kind, ref.Name)
+		return flow.Done()
+	}
+	if err != nil {
+		return flow.Fail("ImageUnknown", err)
+	}
+	s.source = sourceOfImage(ref, image)
+	return flow.Done()
+}
+
+// observedImage is what a disk needs to know of an image.
+type observedImage struct {
+	uid      types.UID
+	phase    v1alpha2.ImagePhase
+	url      string
+	unpacked string
+	cdrom    bool
+	deleting bool
+}
+
+func (e *engine) virtualImage(ctx context.Context, key types.NamespacedName) (*observedImage, error) {
+	var image v1alpha2.VirtualImage
+	found, err := e.find(ctx, key, &image)
+	if err != nil || !found {
+		return nil, err
+	}
+	status := image.Status
+	return &observedImage{
+		image.UID, status.Phase, status.Target.RegistryURL, status.Size.UnpackedBytes, status.CDROM,
+		!image.DeletionTimestamp.IsZero(),
+	}, nil
+}
+
+func (e *engine) clusterVirtualImage(ctx context.Context, key types.NamespacedName) (*observedImage, error) {
+	var image v1alpha2.ClusterVirtualImage
+	found, err := e.find(ctx, key, &image)
+	if err != nil || !found {
+		return nil, err
+	}
+	status := image.Status
+	return &observedImage{
+		image.UID, status.Phase, status.Target.RegistryURL, status.Size.UnpackedBytes, status.CDROM,
+		!image.DeletionTimestamp.IsZero(),
+	}, nil
+}
+
+// sourceOfImage decides whether a disk can be made from an image; nil means that
+// the image is not there.
+func sourceOfImage(ref *v1alpha2.VirtualDiskObjectRef, image *observedImage) source {
+	notFound, notReady := vdcondition.ImageNotFound, vdcondition.ImageNotReady
+	if ref.Kind == v1alpha2.ObjectRefClusterVirtualImage {
+		notFound, notReady = vdcondition.ClusterImageNotFound, vdcondition.ClusterImageNotReady
+	}
+	name := string(ref.Kind) + " " + ref.Name
+	if image == nil {
+		return source{missing: true, readiness: readiness{known: true, reason: notFound, message: name + " is not there; create it, or correct the data source"}}
+	}
+	if image.phase != v1alpha2.ImageReady || image.deleting {
+		return source{readiness: readiness{known: true, reason: notReady, message: fmt.Sprintf("%s is not ready, its phase is %s", name, phaseOr(image.phase))}}
+	}
+	unpacked, err := strconv.ParseInt(image.unpacked, 10, 64)
+	if err != nil || image.url == "" {
+		return source{readiness: readiness{known: true, reason: notReady, message: name + " does not tell yet where it is and how large"}}
+	}
+	return source{readiness: sourceReady(), url: image.url, uid: image.uid, unpacked: unpacked, cdrom: image.cdrom}
+}
+
+func phaseOr(phase v1alpha2.ImagePhase) v1alpha2.ImagePhase {
+	if phase == "" {
+		return v1alpha2.ImagePending
+	}
+	return phase
+}
+
+func sourceReady() readiness {
+	return readiness{known: true, ready: true, reason: vdcondition.DatasourceReady}
+}
+
+func notSupported(format string, args ...any) source {
+	return source{refused: true, readiness: readiness{known: true, reason: refuse.NotSupported, message: fmt.Sprintf(format, args...)}}
+}

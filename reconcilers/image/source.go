@@ -1,0 +1,90 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vicondition"
+	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/refuse"
+)
+
+// resolveSource sets source and content. An image that was imported needs its
+// source no more.
+func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
+	if s.imported() {
+		s.source = sourceReady()
+		return flow.Done()
+	}
+	if problem := refusal(s.spec); problem != "" {
+		s.source = readiness{known: true, reason: refuse.NotSupported, message: problem}
+		return flow.Stall(refuse.NotSupported, "%s", problem)
+	}
+	if s.spec.DataSource.Type == v1alpha2.DataSourceHTTP {
+		s.content = intake.HTTP(s.spec.DataSource.HTTP)
+		s.source = sourceReady()
+		return flow.Done()
+	}
+	return e.resolveContainerImage(ctx, s)
+}
+
+func (e *engine) resolveContainerImage(ctx context.Context, s *scope) flow.Outcome {
+	login, err := e.login(ctx, s)
+	if apierrors.IsNotFound(err) || errors.Is(err, intake.ErrBadSecret) {
+		s.source = readiness{known: true, reason: vicondition.ContainerRegistrySecretNotFound, message: secretProblem(s, err)}
+		return flow.Wait(s.source.reason, 0, "%s", s.source.message)
+	}
+	if err != nil {
+		return flow.Fail("SecretUnreadable", err)
+	}
+	s.content = intake.Registry(s.container(), login)
+	s.source = sourceReady()
+	return flow.Done()
+}
+
+func (e *engine) login(ctx context.Context, s *scope) (intake.Login, error) {
+	if s.pullSecret.Name == "" {
+		return intake.Login{}, nil
+	}
+	var secret corev1.Secret
+	if err := e.secrets.Get(ctx, s.pullSecret, &secret); err != nil {
+		return intake.Login{}, fmt.Errorf("get Secret %s: %w", s.pullSecret, err)
+	}
+	return s.credentials(&secret)
+}
+
+func secretProblem(s *scope, err error) string {
+	if apierrors.IsNotFound(err) {
+		return fmt.Sprintf("Secret %s named by imagePullSecret is not there; create it", s.pullSecret)
+	}
+	return err.Error()
+}
+
+func sourceReady() readiness {
+	return readiness{known: true, ready: true, reason: vicondition.DatasourceReady}
+}
+
+// refusal says what in a spec this version cannot do, empty when it can do all.
+func refusal(spec v1alpha2.VirtualImageSpec) string {
+	if spec.Storage != v1alpha2.StorageContainerRegistry && spec.Storage != "" {
+		return fmt.Sprintf("storage %s is not supported by this version; use storage ContainerRegistry", spec.Storage)
+	}
+	source := spec.DataSource
+	switch {
+	case source.Type == v1alpha2.DataSourceHTTP && source.HTTP != nil:
+		return ""
+	case source.Type == v1alpha2.DataSourceContainerImage && source.ContainerImage != nil:
+		return ""
+	case source.Type == v1alpha2.DataSourceObjectRef && source.ObjectRef != nil:
+		return fmt.Sprintf("a data source of type ObjectRef (%s %s) is not supported by this version; use HTTP or ContainerImage",
+			source.ObjectRef.Kind, source.ObjectRef.Name)
+	default:
+		return fmt.Sprintf("a data source of type %s is not supported by this version; use HTTP or ContainerImage", source.Type)
+	}
+}

@@ -1,0 +1,152 @@
+package image
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vicondition"
+	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/refuse"
+)
+
+// Conditions and reasons beside those of DVP v1.8: InUse and Terminating are
+// DVP's own of later versions, UsedForDiskCreation is Slipway's.
+const (
+	InUseType                = "InUse"
+	AttachedToVirtualMachine = "AttachedToVirtualMachine"
+	UsedForDiskCreation      = "UsedForDiskCreation"
+	NotInUse                 = "NotInUse"
+
+	TerminatingType = "Terminating"
+	CleanupPending  = "CleanupPending"
+)
+
+// verdict is the phase and the condition Ready of an image.
+type verdict struct {
+	phase   v1alpha2.ImagePhase
+	ready   metav1.ConditionStatus
+	reason  string
+	message string
+}
+
+// statusOf is the status of the image that the scope describes.
+func statusOf(s *scope, result flow.Result) v1alpha2.VirtualImageStatus {
+	status := *s.old.DeepCopy()
+	c := flow.Conditions{List: &status.Conditions, Generation: s.object.GetGeneration(), Now: s.now}
+	reportUse(c, s.users)
+	if s.deleting() {
+		status.Phase = v1alpha2.ImageTerminating
+		c.True(TerminatingType, CleanupPending, result.Outcome.Message())
+		return status
+	}
+	reportStorage(c, s)
+	reportSource(c, s.source)
+	v := judge(s, result)
+	status.Phase = v.phase
+	c.Set(vicondition.ReadyType, v.ready, v.reason, v.message)
+	reportContent(&status, s)
+	if s.current {
+		status.ObservedGeneration = s.object.GetGeneration()
+	}
+	return status
+}
+
+// judge decides phase and Ready; the first line that holds counts.
+func judge(s *scope, result flow.Result) verdict {
+	no := metav1.ConditionFalse
+	switch {
+	case result.Outcome.IsFailed():
+		return interrupted(s, result.Outcome.Message())
+	case s.source.reason == refuse.NotSupported:
+		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, s.source.message}
+	case s.lost:
+		return verdict{v1alpha2.ImageLost, no, vicondition.ImageLost, s.artifact + " is gone from DVCR; restore the registry, or delete and create the image"}
+	case s.imported():
+		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
+	case !s.source.ready:
+		return verdict{v1alpha2.ImagePending, no, s.traits.waiting, s.source.message}
+	case s.transfer == nil:
+		return verdict{v1alpha2.ImagePending, no, vicondition.ProvisioningNotStarted, ""}
+	case s.transfer.Phase == importer.Succeeded:
+		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
+	case s.transfer.Stands():
+		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, intake.Describe(*s.transfer)}
+	default:
+		return verdict{v1alpha2.ImageProvisioning, no, vicondition.Provisioning, "the content is being imported into DVCR"}
+	}
+}
+
+// interrupted is the verdict of a run that met an error of ours: what was known
+// stays, and an image that is not ready says what stopped it.
+func interrupted(s *scope, message string) verdict {
+	if s.imported() && s.wasLost() {
+		return verdict{v1alpha2.ImageLost, metav1.ConditionFalse, vicondition.ImageLost, message}
+	}
+	if s.imported() {
+		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
+	}
+	phase := s.old.Phase
+	if phase == "" {
+		phase = v1alpha2.ImagePending
+	}
+	return verdict{phase, metav1.ConditionFalse, vicondition.ProvisioningNotStarted, message}
+}
+
+func reportUse(c flow.Conditions, u users) {
+	switch {
+	case !u.known:
+	case len(u.machines) > 0:
+		c.True(InUseType, AttachedToVirtualMachine, "used by "+u.String())
+	case len(u.disks) > 0:
+		c.True(InUseType, UsedForDiskCreation, "used by "+u.String())
+	default:
+		c.False(InUseType, NotInUse, "")
+	}
+}
+
+// reportStorage says that DVCR keeps the image, so that no class is needed.
+func reportStorage(c flow.Conditions, s *scope) {
+	switch {
+	case !s.traits.storage:
+	case s.source.reason == refuse.NotSupported && s.spec.Storage != v1alpha2.StorageContainerRegistry:
+		c.False(vicondition.StorageClassReadyType, refuse.NotSupported, s.source.message)
+	default:
+		c.Unknown(vicondition.StorageClassReadyType, vicondition.DVCRTypeUsed, "the image is kept in DVCR and needs no storage class")
+	}
+}
+
+func reportSource(c flow.Conditions, source readiness) {
+	switch {
+	case !source.known:
+	case source.ready:
+		c.True(vicondition.DatasourceReadyType, source.reason, source.message)
+	default:
+		c.False(vicondition.DatasourceReadyType, source.reason, source.message)
+	}
+}
+
+// reportContent writes what the import brought so far.
+func reportContent(status *v1alpha2.VirtualImageStatus, s *scope) {
+	if s.imported() || status.Phase == v1alpha2.ImageReady {
+		status.Target.RegistryURL = s.registryURL
+	}
+	t := s.transfer
+	if t == nil {
+		return
+	}
+	if speed := intake.Speed(*t); speed != nil {
+		status.DownloadSpeed = speed
+	}
+	if t.Phase != importer.Succeeded {
+		status.Progress = intake.Percent(t.Progress)
+		return
+	}
+	status.Progress = intake.Points(100)
+	if t.Result != nil {
+		status.Format = t.Result.Format
+		status.CDROM = t.Result.CDROM
+		status.Size = intake.Size(t.Result)
+	}
+}

@@ -1,0 +1,123 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+)
+
+// secretIndex is the field under which the cache finds images by the Secret
+// that they pull with.
+const secretIndex = "image.pullSecret"
+
+// index teaches the cache to find what the controllers look for.
+func index(ctx context.Context, indexer client.FieldIndexer) error {
+	fields := []struct {
+		object client.Object
+		name   string
+		values client.IndexerFunc
+	}{
+		{&v1alpha2.VirtualMachine{}, userIndex, imagesOfMachine},
+		{&v1alpha2.VirtualDisk{}, userIndex, imageOfDisk},
+		{&v1alpha2.VirtualImage{}, secretIndex, secretOfImage},
+		{&v1alpha2.ClusterVirtualImage{}, secretIndex, secretOfImage},
+	}
+	for _, f := range fields {
+		if err := indexer.IndexField(ctx, f.object, f.name, f.values); err != nil {
+			return fmt.Errorf("index %T by %s: %w", f.object, f.name, err)
+		}
+	}
+	return nil
+}
+
+func secretOfImage(obj client.Object) []string {
+	var secret types.NamespacedName
+	switch o := obj.(type) {
+	case *v1alpha2.VirtualImage:
+		_, secret = virtualImageSpec(o)
+	case *v1alpha2.ClusterVirtualImage:
+		_, secret = clusterVirtualImageSpec(o)
+	}
+	if secret.Name == "" {
+		return nil
+	}
+	return []string{secret.String()}
+}
+
+// enqueueImages wakes the images of one kind that an object refers to.
+func enqueueImages(t traits, refs func(client.Object) []string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, obj client.Object) []ctrl.Request {
+		var requests []ctrl.Request
+		for _, ref := range refs(obj) {
+			parts := strings.SplitN(ref, "/", 3)
+			if parts[0] == t.kind {
+				requests = append(requests, ctrl.Request{NamespacedName: types.NamespacedName{Namespace: parts[1], Name: parts[2]}})
+			}
+		}
+		return requests
+	})
+}
+
+// enqueueBySecret wakes the images that pull with a Secret.
+func enqueueBySecret(c client.Client, list client.ObjectList) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, secret client.Object) []ctrl.Request {
+		found, ok := list.DeepCopyObject().(client.ObjectList)
+		if !ok {
+			return nil
+		}
+		key := client.MatchingFields{secretIndex: client.ObjectKeyFromObject(secret).String()}
+		if err := c.List(ctx, found, key); err != nil {
+			log.FromContext(ctx).Error(err, "list images by pull secret", "secret", secret.GetName())
+			return nil
+		}
+		return requestsOf(found)
+	})
+}
+
+func requestsOf(list client.ObjectList) []ctrl.Request {
+	var requests []ctrl.Request
+	_ = meta.EachListItem(list, func(o runtime.Object) error {
+		if obj, ok := o.(client.Object); ok {
+			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(obj)})
+		}
+		return nil
+	})
+	return requests
+}
+
+// machineUse passes changes that make a machine use other images, or none.
+func machineUse() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, _ := e.ObjectOld.(*v1alpha2.VirtualMachine)
+		after, _ := e.ObjectNew.(*v1alpha2.VirtualMachine)
+		if before == nil || after == nil {
+			return true
+		}
+		return holdsImages(before) != holdsImages(after) || !slices.Equal(imagesOfMachine(before), imagesOfMachine(after))
+	}}
+}
+
+// diskUse passes changes that make a disk read another image, or none.
+func diskUse() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, _ := e.ObjectOld.(*v1alpha2.VirtualDisk)
+		after, _ := e.ObjectNew.(*v1alpha2.VirtualDisk)
+		if before == nil || after == nil {
+			return true
+		}
+		return readsImage(before) != readsImage(after) || !slices.Equal(imageOfDisk(before), imageOfDisk(after))
+	}}
+}

@@ -1,0 +1,78 @@
+package environment
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/sources/store"
+)
+
+// accept refuses what this version cannot do and finds the identity to act as.
+func (r *reconciler) accept(_ context.Context, s *scope) flow.Outcome {
+	if s.env.Spec.Suspend {
+		s.suspended = true
+		return flow.Wait(v1alpha1.SuspendedReason, 0, "spec.suspend is true; nothing is rendered, applied or pruned")
+	}
+	if fields := unsupported(s.env.Spec); len(fields) > 0 {
+		return flow.Stall(v1alpha1.NotSupportedReason, "this version does not implement %s; remove it", strings.Join(fields, ", "))
+	}
+	return r.impersonate(s)
+}
+
+func (r *reconciler) impersonate(s *scope) flow.Outcome {
+	account := s.env.Spec.ServiceAccountName
+	if account == "" {
+		account = r.defaultServiceAccount
+	}
+	if account == "" {
+		return flow.Stall(v1alpha1.ServiceAccountRequiredReason, "spec.serviceAccountName is empty; name a ServiceAccount of namespace %s that may apply the objects", s.env.Namespace)
+	}
+	c, err := r.clients.As(types.NamespacedName{Namespace: s.env.Namespace, Name: account})
+	if err != nil {
+		return flow.Fail(v1alpha1.ApplyFailedReason, err)
+	}
+	s.client = c
+	return flow.Done()
+}
+
+// observe finds the source's artifact in the store.
+func (r *reconciler) observe(ctx context.Context, s *scope) flow.Outcome {
+	ref := s.env.Spec.SourceRef
+	repo := &v1alpha1.GitRepository{}
+	err := r.reader.Get(ctx, client.ObjectKey{Namespace: s.env.Namespace, Name: ref.Name}, repo)
+	switch {
+	case apierrors.IsNotFound(err):
+		return flow.Wait(v1alpha1.SourceNotFoundReason, 0, "there is no %s %s in namespace %s; create it or correct spec.sourceRef", ref.Kind, ref.Name, s.env.Namespace)
+	case err != nil:
+		return flow.Fail(v1alpha1.SourceNotReadyReason, err)
+	case repo.Status.Artifact == nil:
+		return flow.Wait(v1alpha1.SourceNotReadyReason, 0, "%s %s has no artifact yet%s", ref.Kind, ref.Name, sourceTrouble(repo))
+	}
+	artifact := repo.Status.Artifact
+	files, err := r.trees.Tree(artifact.Digest)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return flow.Wait(v1alpha1.ArtifactLostReason, 0, "the artifact %s of %s %s is no longer stored; the source fetches it again", artifact.Revision, ref.Kind, ref.Name)
+	case err != nil:
+		return flow.Fail(v1alpha1.SourceNotReadyReason, err)
+	}
+	s.tree = Tree{Files: files, Digest: artifact.Digest, Revision: artifact.Revision}
+	return flow.Done()
+}
+
+// sourceTrouble is what a source without an artifact says about itself.
+func sourceTrouble(repo *v1alpha1.GitRepository) string {
+	for _, c := range repo.Status.Conditions {
+		if c.Type == v1alpha1.ReadyCondition && c.Message != "" {
+			return ": " + c.Message
+		}
+	}
+	return ""
+}

@@ -243,7 +243,8 @@ func TestReferencesFollowTheirTargets(t *testing.T) {
 		"cluster image of a disk, and its namespace": {
 			source("kustomization.yaml", "namespace: new\nnamePrefix: p-\nresources: [all.yaml]\n",
 				"all.yaml", manifest("ClusterVirtualImage", "c", "spec: {dataSource: {type: ObjectRef, objectRef: {kind: VirtualDisk, name: root, namespace: old}}}\n")+"---\n"+disk("root")),
-			"ClusterVirtualImage", "p-c", "spec.dataSource.objectRef", map[string]any{"kind": "VirtualDisk", "name": "p-root", "namespace": "new"},
+			"ClusterVirtualImage", "p-c", "spec.dataSource.objectRef",
+			map[string]any{"kind": "VirtualDisk", "name": "p-root", "namespace": "new"},
 		},
 		"pull secret": {
 			source("kustomization.yaml", "namePrefix: p-\nresources: [all.yaml]\n",
@@ -253,12 +254,14 @@ func TestReferencesFollowTheirTargets(t *testing.T) {
 		"hot-plugged disk": {
 			source("kustomization.yaml", "namePrefix: p-\nresources: [all.yaml]\n",
 				"all.yaml", manifest("VirtualMachineBlockDeviceAttachment", "a", "spec: {virtualMachineName: web, blockDeviceRef: {kind: VirtualDisk, name: root}}\n")+"---\n"+disk("root")+"---\n"+manifest("VirtualMachine", "web")),
-			"VirtualMachineBlockDeviceAttachment", "p-a", "spec", map[string]any{"virtualMachineName": "p-web", "blockDeviceRef": map[string]any{"kind": "VirtualDisk", "name": "p-root"}},
+			"VirtualMachineBlockDeviceAttachment", "p-a", "spec",
+			map[string]any{"virtualMachineName": "p-web", "blockDeviceRef": map[string]any{"kind": "VirtualDisk", "name": "p-root"}},
 		},
 		"restore": {
 			source("kustomization.yaml", "namePrefix: p-\nresources: [all.yaml]\n",
 				"all.yaml", manifest("VirtualMachineOperation", "o", "spec: {virtualMachineName: web, restore: {virtualMachineSnapshotName: s}}\n")+"---\n"+manifest("VirtualMachineSnapshot", "s")+"---\n"+manifest("VirtualMachine", "web")),
-			"VirtualMachineOperation", "p-o", "spec", map[string]any{"virtualMachineName": "p-web", "restore": map[string]any{"virtualMachineSnapshotName": "p-s"}},
+			"VirtualMachineOperation", "p-o", "spec",
+			map[string]any{"virtualMachineName": "p-web", "restore": map[string]any{"virtualMachineSnapshotName": "p-s"}},
 		},
 	}
 	for name, test := range tests {
@@ -343,11 +346,13 @@ func TestFaultsOfTheSource(t *testing.T) {
 		"two versions of one object":      {source("a.yaml", manifest("VirtualMachineClass", "c"), "b.yaml", strings.Replace(manifest("VirtualMachineClass", "c"), "v1alpha2", "v1alpha3", 1)), Options{}, "b.yaml:1", "in a.yaml:1"},
 		"two of one name in two directories": {
 			source("kustomization.yaml", "resources: [a, b]\n", "a/kustomization.yaml", "resources: [vm.yaml]\n", "a/vm.yaml", vm, "b/kustomization.yaml", "resources: [vm.yaml]\n", "b/vm.yaml", vm),
-			Options{}, "b/vm.yaml:1", "in a/vm.yaml:1",
+			Options{},
+			"b/vm.yaml:1", "in a/vm.yaml:1",
 		},
 		"two of one name after renaming": {
 			source("kustomization.yaml", "resources: [a, b]\n", "a/kustomization.yaml", "nameSuffix: -x\nresources: [vm.yaml]\n", "a/vm.yaml", vm, "b/kustomization.yaml", "resources: [vm.yaml]\n", "b/vm.yaml", manifest("VirtualMachine", "web-x")),
-			Options{}, "kustomization.yaml", "web-x",
+			Options{},
+			"kustomization.yaml", "web-x",
 		},
 		"helm":                        {source("kustomization.yaml", "helmCharts: [{name: x}]\n"), Options{}, "kustomization.yaml:1", "Helm"},
 		"helm as a generator":         {source("kustomization.yaml", "generators: [g.yaml]\n", "g.yaml", "apiVersion: builtin\nkind: HelmChartInflationGenerator\nmetadata: {name: x}\n"), Options{}, "g.yaml:1", "Helm"},

@@ -92,7 +92,7 @@ func (c *Client) list(ctx context.Context, remote Remote, op string) (advertised
 			Auth: s.auth, CABundle: remote.Auth.CA, ClientCert: remote.Auth.Cert, ClientKey: remote.Auth.Key,
 			ProxyOptions: remote.proxy(), PeelingOption: git.AppendPeeled,
 		})
-		return err
+		return err //nolint:wrapcheck // classified below
 	})
 	if err != nil {
 		return nil, remote.fail(op, s.explain(err))

@@ -63,7 +63,7 @@ func (r Remote) fail(op string, err error) error {
 	if errors.As(err, &own) {
 		return err
 	}
-	kind, detail := classify(err)
+	detail, kind := classify(err)
 	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.scrub(detail)}
 }
 
@@ -71,26 +71,26 @@ func (r Remote) errorf(op string, kind error, format string, a ...any) error {
 	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.scrub(fmt.Sprintf(format, a...))}
 }
 
-func classify(err error) (kind error, detail string) {
+func classify(err error) (detail string, kind error) {
 	switch {
 	case errors.Is(err, transport.ErrAuthenticationRequired):
-		return ErrAuth, "the server wants credentials; name a Secret with username and password or bearerToken"
+		return "the server wants credentials; name a Secret with username and password or bearerToken", ErrAuth
 	case errors.Is(err, transport.ErrAuthorizationFailed):
-		return ErrAuth, "the server refused the credentials"
+		return "the server refused the credentials", ErrAuth
 	case errors.Is(err, errSSHAuth), knownhosts.IsHostKeyChanged(err), knownhosts.IsHostUnknown(err):
-		return ErrAuth, err.Error()
+		return err.Error(), ErrAuth
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return ErrNotFound, "there is no such repository, or it is hidden from these credentials"
+		return "there is no such repository, or it is hidden from these credentials", ErrNotFound
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return ErrNotFound, "the repository has no commits yet"
+		return "the repository has no commits yet", ErrNotFound
 	case errors.Is(err, plumbing.ErrObjectNotFound):
-		return ErrNotFound, "the server did not send the object"
+		return "the server did not send the object", ErrNotFound
 	case errors.Is(err, errPackTooLarge):
-		return ErrRefused, err.Error()
+		return err.Error(), ErrRefused
 	case unreachable(err):
-		return ErrUnreachable, err.Error()
+		return err.Error(), ErrUnreachable
 	}
-	return nil, err.Error()
+	return err.Error(), nil
 }
 
 func unreachable(err error) bool {

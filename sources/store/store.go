@@ -112,7 +112,7 @@ func (s *Store) PutWithSize(ctx context.Context, t fs.FS) (digest string, size i
 		return p.visit(name, d)
 	})
 	if err != nil {
-		return "", 0, err
+		return "", 0, err //nolint:wrapcheck // made above
 	}
 	listing := encode(p.items)
 	hex := sum(listing)

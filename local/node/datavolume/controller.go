@@ -73,33 +73,34 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 func (r *Reconciler) claim(ctx context.Context, dv *cdiv1.DataVolume) (*corev1.PersistentVolumeClaim, Blocker, error) {
 	pvc := &corev1.PersistentVolumeClaim{}
 	err := r.Client.Get(ctx, client.ObjectKeyFromObject(dv), pvc)
+	if err == nil && !metav1.IsControlledBy(pvc, dv) {
+		return nil, Blocker{ReasonExists, fmt.Sprintf("a claim named %s exists and is not this DataVolume's", pvc.Name)}, nil
+	}
 	if err == nil {
-		return adopt(dv, pvc)
+		return pvc, Blocker{}, nil
 	}
 	if !apierrors.IsNotFound(err) {
 		return nil, Blocker{}, fmt.Errorf("get claim %s/%s: %w", dv.Namespace, dv.Name, err)
 	}
-	pvc = claimFor(dv)
-	err = r.Client.Create(ctx, pvc)
+	if dv.Status.Phase == cdiv1.Succeeded { // an empty claim in its place would look like the lost data
+		return nil, Blocker{ReasonLost, "claim " + dv.Name + " was deleted, and its data with it"}, nil
+	}
+	return r.create(ctx, claimFor(dv))
+}
+
+func (r *Reconciler) create(ctx context.Context, pvc *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, Blocker, error) {
+	err := r.Client.Create(ctx, pvc)
 	switch {
 	case err == nil:
 		return pvc, Blocker{}, nil
 	case apierrors.IsAlreadyExists(err): // the cache is behind: its event comes
-		return nil, Blocker{ReasonPending, "PVC " + dv.Name + " is being created"}, nil
+		return nil, Blocker{ReasonPending, "PVC " + pvc.Name + " is being created"}, nil
 	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
 		return nil, Blocker{ReasonExceededQuota, err.Error()}, nil
 	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err):
 		return nil, Blocker{ReasonClaimFailed, err.Error()}, nil
 	}
-	return nil, Blocker{ReasonClaimFailed, err.Error()}, fmt.Errorf("create claim %s/%s: %w", dv.Namespace, dv.Name, err)
-}
-
-// adopt takes a claim that is the DataVolume's own; another's is left alone.
-func adopt(dv *cdiv1.DataVolume, pvc *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, Blocker, error) {
-	if !metav1.IsControlledBy(pvc, dv) {
-		return nil, Blocker{ReasonExists, fmt.Sprintf("a claim named %s exists and is not this DataVolume's", pvc.Name)}, nil
-	}
-	return pvc, Blocker{}, nil
+	return nil, Blocker{ReasonClaimFailed, err.Error()}, fmt.Errorf("create claim %s/%s: %w", pvc.Namespace, pvc.Name, err)
 }
 
 func (r *Reconciler) report(ctx context.Context, v View) error {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 )
 
@@ -26,7 +26,7 @@ func refuse(dv *cdiv1.DataVolume) string {
 		return "checkpoints are not implemented on this node"
 	case s.Preallocation != nil && *s.Preallocation:
 		return "preallocation is not implemented on this node: volumes grow as they are written"
-	case request(s).Storage().Sign() <= 0:
+	case size(s).Sign() <= 0:
 		return "no size is requested: set storage.resources.requests.storage"
 	}
 	return refuseRegistry(s.Source.Registry)
@@ -44,9 +44,10 @@ func refuseRegistry(r *cdiv1.DataVolumeSourceRegistry) string {
 	return ""
 }
 
-func request(s *cdiv1.DataVolumeSpec) corev1.ResourceList {
+// size is what the DataVolume requests.
+func size(s *cdiv1.DataVolumeSpec) *resource.Quantity {
 	if s.Storage != nil {
-		return s.Storage.Resources.Requests
+		return s.Storage.Resources.Requests.Storage()
 	}
-	return s.PVC.Resources.Requests
+	return s.PVC.Resources.Requests.Storage()
 }

@@ -47,6 +47,9 @@ func Status(v View) cdiv1.DataVolumeStatus {
 		c.set(cdiv1.DataVolumeRunning, corev1.ConditionFalse, ReasonUnsupported, v.Refused)
 	case v.Claim == nil:
 		out.Phase, out.Progress = cdiv1.Pending, "N/A"
+		if v.Blocked.Reason == ReasonLost {
+			out.Phase = cdiv1.Failed
+		}
 		c.set(cdiv1.DataVolumeBound, corev1.ConditionFalse, v.Blocked.Reason, v.Blocked.Message)
 		c.set(cdiv1.DataVolumeReady, corev1.ConditionFalse, v.Blocked.Reason, v.Blocked.Message)
 		c.set(cdiv1.DataVolumeRunning, corev1.ConditionFalse, "", "")

@@ -108,4 +108,3 @@ func agentListens(ctx context.Context, monitor *qmp.Client) bool {
 	}
 	return false
 }
-

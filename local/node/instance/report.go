@@ -85,4 +85,3 @@ func (r *Reconciler) tell(before, vmi *virtv1.VirtualMachineInstance, d Decision
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeWarning, "Failed", "Watch", "%s: %s", d.Reason, d.Message)
 	}
 }
-

@@ -96,7 +96,6 @@ func claimNames(v *virtv1.Volume) []string {
 	return out
 }
 
-
 // Claims are the names of the claims that an instance uses.
 func Claims(spec *virtv1.VirtualMachineInstanceSpec) []string {
 	var out []string

@@ -1,0 +1,193 @@
+package machine
+
+import (
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	virtv1 "kubevirt.io/api/core/v1"
+
+	"slipway.dev/slipway/local/node/instance"
+)
+
+// Disk is the state of one of the template's volumes.
+type Disk int
+
+// The states, the worst last.
+const (
+	DiskReady Disk = iota
+	DiskUnbound
+	DiskFilling
+	DiskFailed
+	DiskMissing
+)
+
+// View is all that a status is computed from.
+type View struct {
+	VM       *virtv1.VirtualMachine
+	Instance *virtv1.VirtualMachineInstance // nil when there is none
+	Decision Decision
+	Refused  []string
+	Failure  string // why the instance could not be created
+	Disk     Disk   // the worst of the template's volumes
+	Now      metav1.Time
+}
+
+// Status is the machine's status in KubeVirt's words.
+func Status(v View) virtv1.VirtualMachineStatus {
+	out := *v.VM.Status.DeepCopy()
+	out.Created = v.Instance != nil
+	out.Ready = v.Instance != nil && v.Instance.Status.Phase == virtv1.Running && isTrue(v.Instance, virtv1.VirtualMachineInstanceReady)
+	out.StateChangeRequests = v.Decision.Requests
+	if len(out.StateChangeRequests) == 0 {
+		out.StateChangeRequests = nil
+	}
+	out.StartFailure = v.Decision.StartFailure
+	out.RunStrategy = strategy(v.VM)
+	out.ObservedGeneration, out.DesiredGeneration = v.VM.Generation, v.VM.Generation
+	setConditions(&out, v)
+	out.PrintableStatus = printable(v)
+	return out
+}
+
+func isTrue(vmi *virtv1.VirtualMachineInstance, kind virtv1.VirtualMachineInstanceConditionType) bool {
+	c := condition(vmi, kind)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+func condition(vmi *virtv1.VirtualMachineInstance, kind virtv1.VirtualMachineInstanceConditionType) *virtv1.VirtualMachineInstanceCondition {
+	for i := range vmi.Status.Conditions {
+		if vmi.Status.Conditions[i].Type == kind {
+			return &vmi.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// printable is the one word that people and controllers read first. The order of the rows is KubeVirt's.
+func printable(v View) virtv1.VirtualMachinePrintableStatus {
+	for _, row := range []struct {
+		status virtv1.VirtualMachinePrintableStatus
+		holds  bool
+	}{
+		{virtv1.VirtualMachineStatusTerminating, v.VM.DeletionTimestamp != nil},
+		{virtv1.VirtualMachineStatusStopping, unfinished(v) && v.Instance.DeletionTimestamp != nil},
+		{virtv1.VirtualMachineStatusRunning, unfinished(v) && v.Instance.Status.Phase == virtv1.Running},
+		{virtv1.VirtualMachineStatusPvcNotFound, starting(v) && (v.Disk == DiskMissing || waitsFor(v, instance.ReasonPVCNotFound))},
+		{virtv1.VirtualMachineStatusDataVolumeError, starting(v) && v.Disk == DiskFailed},
+		{virtv1.VirtualMachineStatusUnschedulable, unfinished(v) && waitsFor(v, instance.ReasonUnschedulable)},
+		{virtv1.VirtualMachineStatusProvisioning, starting(v) && v.Disk == DiskFilling},
+		{virtv1.VirtualMachineStatusWaitingForVolumeBinding, starting(v) && v.Disk == DiskUnbound},
+		{virtv1.VirtualMachineStatusErrImagePull, unfinished(v) && waitsFor(v, instance.ReasonImagePull)},
+		{virtv1.VirtualMachineStatusCrashLoopBackOff, v.Instance == nil && v.Decision.After > 0},
+		{virtv1.VirtualMachineStatusStarting, starting(v)},
+	} {
+		if row.holds {
+			return row.status
+		}
+	}
+	return virtv1.VirtualMachineStatusStopped
+}
+
+func unfinished(v View) bool {
+	return v.Instance != nil && !instance.Final(v.Instance.Status.Phase)
+}
+
+// starting: an instance that does not run yet, or one that is about to be created.
+func starting(v View) bool {
+	if v.Instance != nil {
+		return unfinished(v) && v.Instance.Status.Phase != virtv1.Running
+	}
+	return v.Decision.Action == Create && v.Failure == ""
+}
+
+func waitsFor(v View, reason string) bool {
+	if v.Instance == nil {
+		return false
+	}
+	c := condition(v.Instance, virtv1.VirtualMachineInstanceSynchronized)
+	return c != nil && c.Status == corev1.ConditionFalse && c.Reason == reason
+}
+
+// Reasons of the machine's own conditions.
+const (
+	ReasonNoInstance      = "VMINotExists"
+	ReasonUnsupported     = "Unsupported"
+	ReasonFailedCreate    = "FailedCreate"
+	ReasonTemplateChanged = "TemplateChanged"
+)
+
+// shared are the conditions that a machine takes over from its instance.
+var shared = []virtv1.VirtualMachineInstanceConditionType{
+	virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceAgentConnected,
+	virtv1.VirtualMachineInstanceIsMigratable, virtv1.VirtualMachineInstanceSynchronized,
+}
+
+func setConditions(out *virtv1.VirtualMachineStatus, v View) {
+	c := conditions{list: &out.Conditions, now: v.Now}
+	for _, kind := range shared {
+		own := virtv1.VirtualMachineConditionType(kind)
+		var from *virtv1.VirtualMachineInstanceCondition
+		if v.Instance != nil {
+			from = condition(v.Instance, kind)
+		}
+		if from != nil {
+			c.set(own, from.Status, from.Reason, from.Message)
+		} else {
+			c.drop(own)
+		}
+	}
+	if v.Instance == nil {
+		c.set(virtv1.VirtualMachineReady, corev1.ConditionFalse, ReasonNoInstance, "VMI does not exist")
+	}
+	setFailure(c, v)
+	if v.Instance != nil && v.VM.Spec.Template != nil && outdated(v) {
+		c.set(virtv1.VirtualMachineRestartRequired, corev1.ConditionTrue, ReasonTemplateChanged, "the template has changed since the instance was created")
+	} else {
+		c.drop(virtv1.VirtualMachineRestartRequired)
+	}
+}
+
+func setFailure(c conditions, v View) {
+	switch {
+	case len(v.Refused) > 0:
+		c.set(virtv1.VirtualMachineFailure, corev1.ConditionTrue, ReasonUnsupported,
+			"this node does not implement "+strings.Join(v.Refused, ", ")+": remove it, or run the machine on a cluster with KubeVirt")
+	case v.Failure != "":
+		c.set(virtv1.VirtualMachineFailure, corev1.ConditionTrue, ReasonFailedCreate, v.Failure)
+	default:
+		c.drop(virtv1.VirtualMachineFailure)
+	}
+}
+
+func outdated(v View) bool {
+	made := v.Instance.Annotations[templateAnnotation]
+	return made != "" && made != digest(v.VM.Spec.Template)
+}
+
+type conditions struct {
+	list *[]virtv1.VirtualMachineCondition
+	now  metav1.Time
+}
+
+func (c conditions) set(kind virtv1.VirtualMachineConditionType, status corev1.ConditionStatus, reason, message string) {
+	for i := range *c.list {
+		old := &(*c.list)[i]
+		if old.Type != kind {
+			continue
+		}
+		if old.Status != status {
+			old.LastTransitionTime = c.now
+		}
+		old.Status, old.Reason, old.Message = status, reason, message
+		return
+	}
+	*c.list = append(*c.list, virtv1.VirtualMachineCondition{
+		Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: c.now,
+	})
+}
+
+func (c conditions) drop(kind virtv1.VirtualMachineConditionType) {
+	*c.list = slices.DeleteFunc(*c.list, func(old virtv1.VirtualMachineCondition) bool { return old.Type == kind })
+}

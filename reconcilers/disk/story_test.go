@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -88,6 +89,7 @@ type story struct {
 
 func newStory(t *testing.T) *story {
 	t.Helper()
+	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	config := kubetest.Start(t, "../../config/crd", "../../local/node/crd")
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha2.AddToScheme, cdiv1.AddToScheme} {
@@ -121,7 +123,7 @@ func (s *story) startControllers(t *testing.T, config *rest.Config, scheme *runt
 	t.Helper()
 	runner := importer.NewRunner(dvcr.Client(), importer.Options{Dir: t.TempDir(), AllowLoopback: true})
 	t.Cleanup(runner.Close)
-	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Logger: zap.New(zap.WriteTo(t.Output())), Metrics: server.Options{BindAddress: "0"}})
+	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: server.Options{BindAddress: "0"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +154,7 @@ func (s *story) startControllers(t *testing.T, config *rest.Config, scheme *runt
 	})
 }
 
-// serveFiles serves a raw image of 8 MiB with a boot sector and some content.
+// serveFiles serves a raw image of 8 MiB with a partition table and some content.
 func (s *story) serveFiles(t *testing.T) string {
 	t.Helper()
 	content := make([]byte, 8<<20)
@@ -160,6 +162,8 @@ func (s *story) serveFiles(t *testing.T) string {
 	for i := range 1 << 20 {
 		content[i] = byte(seed.Uint32())
 	}
+	clear(content[:512])
+	copy(content[446:], []byte{0x80, 0, 0, 0, 0x83, 0, 0, 0, 1, 0, 0, 0, 0xff, 0x3f, 0, 0})
 	content[510], content[511] = 0x55, 0xaa
 	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeContent(w, r, "debian.raw", time.Time{}, bytes.NewReader(content))
@@ -241,12 +245,7 @@ func (s *story) deleteAll(t *testing.T, vd *v1alpha2.VirtualDisk, vi *v1alpha2.V
 	if there, err := s.shelf.Has(t.Context(), artifact); err != nil || there {
 		t.Errorf("the image is in DVCR still: %t, %v", there, err)
 	}
-	s.refresh(t, claim)
-	if claim.DeletionTimestamp.IsZero() {
-		t.Error("the claim outlives its disk")
-	}
-	claim.Finalizers = nil
-	s.update(t, claim)
+	s.await(t, claim, nil)
 }
 
 func (s *story) create(t *testing.T, obj client.Object) {

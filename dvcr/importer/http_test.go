@@ -19,7 +19,7 @@ import (
 )
 
 func TestImportFormats(t *testing.T) {
-	raw := rawDisk(1, 6*mib)
+	raw := rawDisk(1, 2*mib)
 	iso := append(make([]byte, 0x8001), "CD001"...)
 	iso = append(iso, rawDisk(2, mib)...)
 	hybrid := rawDisk(3, mib)

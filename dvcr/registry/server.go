@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -77,22 +78,13 @@ func NewServer(c Config) (*Server, error) {
 	if err := writeUsers(c.Dir, s.credentials, c.Users); err != nil {
 		return nil, err
 	}
-	setLog(c.Log)
+	setLog(logOf(c))
 	purgeUploads(c.Dir)
 	if s.app, err = newApp(c.Dir); err != nil {
 		return nil, err
 	}
 	s.handler = reportNoSpace(s.app)
 	return s, nil
-}
-
-// setLog directs the one logger that the registry library has.
-func setLog(w io.Writer) {
-	if w == nil {
-		w = io.Discard
-	}
-	logrus.SetOutput(w)
-	logrus.SetLevel(logrus.WarnLevel)
 }
 
 // purgeUploads deletes partial uploads. No one can be writing them: the server that took them is gone.
@@ -150,6 +142,7 @@ func (s *Server) Start() error {
 	s.finished = make(chan struct{})
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serve),
+		ErrorLog:          log.New(logOf(s.config), "", 0),
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}

@@ -89,10 +89,15 @@ func reportNoSpace(next http.Handler) http.Handler {
 
 type spaceWriter struct {
 	http.ResponseWriter
-	full *atomic.Bool
+	full    *atomic.Bool
+	written bool
 }
 
 func (w *spaceWriter) WriteHeader(code int) {
+	if w.written { // the library answers twice when a client goes away
+		return
+	}
+	w.written = code >= http.StatusOK
 	if code >= http.StatusInternalServerError && w.full.Load() {
 		code = http.StatusInsufficientStorage
 	}

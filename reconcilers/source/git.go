@@ -127,7 +127,9 @@ func closeTree(tree fs.FS) {
 	}
 }
 
-// collect removes the trees that no source names any more.
+// collect removes the trees that no source names any more. The one that this
+// source named until now is still in its status and stays until the next change,
+// for those who read it right now.
 func (r *reconciler) collect(ctx context.Context, s *scope) flow.Outcome {
 	if old := s.repo.Status.Artifact; old != nil && old.Digest == s.artifact.Digest {
 		return flow.Done()

@@ -392,6 +392,9 @@ func TestFailingVolume(t *testing.T) {
 		"failed for good": {cdiv1.DataVolumeStatus{Phase: cdiv1.Failed, Conditions: []cdiv1.DataVolumeCondition{
 			{Type: cdiv1.DataVolumeRunning, Status: corev1.ConditionFalse, Message: "source is not supported"},
 		}}, v1alpha2.DiskFailed, "source is not supported"},
+		"gets no claim": {cdiv1.DataVolumeStatus{Phase: cdiv1.Pending, Conditions: []cdiv1.DataVolumeCondition{
+			{Type: cdiv1.DataVolumeBound, Status: corev1.ConditionFalse, Reason: "ErrResourceExists", Message: "a claim of that name exists"},
+		}}, v1alpha2.DiskFailed, "a claim of that name exists"},
 		"has only begun": {cdiv1.DataVolumeStatus{Phase: cdiv1.ImportScheduled, Conditions: []cdiv1.DataVolumeCondition{
 			{Type: cdiv1.DataVolumeRunning, Status: corev1.ConditionFalse, Reason: "ContainerCreating", Message: "creating"},
 		}}, v1alpha2.DiskProvisioning, ""},

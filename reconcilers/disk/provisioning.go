@@ -2,6 +2,7 @@ package disk
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
@@ -28,13 +29,18 @@ type provisioning struct {
 // quotaReason is CDI's word for a claim that a quota denied.
 const quotaReason = "ErrExceededQuota"
 
+// errorReasons is how CDI begins the reasons of what stops a DataVolume.
+const errorReasons = "Err"
+
 // assess reads a DataVolume and its claim.
 func assess(volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim) provisioning {
 	if message, denied := quotaDenial(volume); denied {
 		return provisioning{quotaExceeded, message}
 	}
-	state := condition(volume, cdiv1.DataVolumeRunning)
+	state, bound := condition(volume, cdiv1.DataVolumeRunning), condition(volume, cdiv1.DataVolumeBound)
 	switch {
+	case bound.Status == corev1.ConditionFalse && strings.HasPrefix(bound.Reason, errorReasons):
+		return provisioning{failing, fmt.Sprintf("DataVolume %s gets no claim: %s", volume.Name, bound.Message)}
 	case volume.Status.Phase == cdiv1.Failed:
 		return provisioning{failing, fmt.Sprintf("DataVolume %s failed: %s", volume.Name, state.Message)}
 	case volume.Status.Phase == cdiv1.Succeeded && claim != nil && claim.Status.Phase == corev1.ClaimBound:

@@ -201,8 +201,8 @@ func openDisk(layer io.Reader) (io.Reader, error) {
 	for first := true; ; first = false {
 		h, err := files.Next()
 		switch {
-		case errors.Is(err, io.EOF), first && errors.Is(err, tar.ErrHeader):
-			return nil, errNoDisk
+		case errors.Is(err, io.EOF), first && (errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)):
+			return nil, errNoDisk // no archive, or one without a disk
 		case err != nil && (isClassified(err) || isCanceled(err)):
 			return nil, err //nolint:wrapcheck // the source's own error
 		case err != nil:

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/dvcr/disk"
@@ -125,6 +126,8 @@ func requestError(err error) error {
 		return statusError(answer.StatusCode)
 	case errors.Is(err, errdef.ErrNotFound):
 		return fmt.Errorf("%w: the registry does not have it", ErrNotFound)
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		return fmt.Errorf("%w: the registry wants credentials and the source has none", ErrUnauthorized)
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("%w: set the source's caBundle to its authority: %w", ErrUntrusted, untrusted.Err)
 	}

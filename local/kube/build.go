@@ -132,8 +132,10 @@ func hashFile(hash io.Writer, source fs.FS, path string) error {
 	}
 	// The length keeps one file's end and the next one's name apart.
 	fmt.Fprintf(hash, "%s %d\n", path, len(text))
-	_, err = hash.Write(text)
-	return err
+	if _, err := hash.Write(text); err != nil {
+		return fmt.Errorf("hash %s: %w", path, err)
+	}
+	return nil
 }
 
 // cacheDir is where built programs are kept.

@@ -113,7 +113,7 @@ func readFile(tree fs.FS, name string) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	var crds []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(file, 4096)
 	for {

@@ -202,12 +202,12 @@ func freePort(port int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("listen on port %d: %w", port, err)
 	}
-	port = listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 // etcdArgs has etcd listen on sockets in its working directory only. What it
-// advertises is never dialled; it refuses a socket there.
+// advertises is never dialed; it refuses a socket there.
 func (s *site) etcdArgs(ephemeral bool) []string {
 	args := []string{
 		"--data-dir=" + filepath.Join(s.dir, "etcd"),

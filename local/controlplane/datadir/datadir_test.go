@@ -148,6 +148,9 @@ func TestListenSurvivesBrokenPortFile(t *testing.T) {
 			if err := os.WriteFile(dir.portPath(), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
+			if port, err := readPort(dir.portPath()); port != 0 || err != nil {
+				t.Errorf("remembered port %d, %v; want none", port, err)
+			}
 			listen(t, dir, 0)
 		})
 	}

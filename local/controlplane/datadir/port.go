@@ -65,9 +65,8 @@ func readPort(path string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read remembered port: %w", err)
 	}
-	port, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 16)
-	if err != nil {
-		return 0, nil //nolint:nilerr // see above
+	if port, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 16); err == nil {
+		return int(port), nil
 	}
-	return int(port), nil
+	return 0, nil
 }

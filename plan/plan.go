@@ -36,7 +36,7 @@ type Input struct {
 	Owner types.NamespacedName
 	// Revision that Desired was rendered from, for messages only.
 	Revision string
-	// Desired objects, labelled for the owner, after Normalize and Stamp.
+	// Desired objects, labeled for the owner, after Normalize and Stamp.
 	Desired []*unstructured.Unstructured
 	// Live objects among the desired ones, the inventory and the tombstones, after
 	// Redact. An object that is not among them does not exist.
@@ -107,7 +107,7 @@ type Change struct {
 // Key of the object.
 func (c Change) Key() Key { return KeyOfReference(c.Ref) }
 
-// Problem is a wish that no apply can fulfil.
+// Problem is a wish that no apply can fulfill.
 type Problem struct {
 	Ref v1alpha1.ObjectReference `json:"ref"`
 	// Reason is a condition reason of api/gitops/v1alpha1.

@@ -1,8 +1,10 @@
 package environment
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -13,6 +15,7 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/plan"
+	"slipway.dev/slipway/render/kustomize"
 )
 
 func TestFirstRevision(t *testing.T) {
@@ -361,11 +364,11 @@ func TestUnknownKindAndUnknownField(t *testing.T) {
 	}
 	w.want(metav1.ConditionFalse, v1alpha1.KindNotFoundReason, "x.yaml", "Unheard")
 
-	w.push("main@sha1:0003", map[string]string{"disk.yaml": rootDisk, "web.yaml": webMachine + "  colour: red\n", "settings.yaml": strings.Replace(settings, "blue", "red", 1)})
+	w.push("main@sha1:0003", map[string]string{"disk.yaml": rootDisk, "web.yaml": webMachine + "  tint: red\n", "settings.yaml": strings.Replace(settings, "blue", "red", 1)})
 	if _, err := w.run(); err == nil {
 		t.Error("an object that is refused is not retried")
 	}
-	w.want(metav1.ConditionFalse, v1alpha1.ApplyFailedReason, "web.yaml", "colour")
+	w.want(metav1.ConditionFalse, v1alpha1.ApplyFailedReason, "web.yaml", "tint")
 	if color, _, _ := unstructured.NestedString(w.live("ConfigMap", "settings").Object, "data", "color"); color != "red" {
 		t.Error("one refused object kept the others back")
 	}
@@ -491,5 +494,46 @@ func TestDeletionPolicies(t *testing.T) {
 				t.Errorf("what is left (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestHealthIsWatchedWhileTheNewRevisionIsRefused(t *testing.T) {
+	w := started(t)
+	w.push("main@sha1:0002", map[string]string{"web.yaml": "kind: ["})
+	w.settle()
+	w.wantStalled(v1alpha1.RenderFailedReason)
+	if h := w.env.Status.Health; h.Healthy != 3 || h.Total != 3 {
+		t.Errorf("health = %+v, want what runs healthy", h)
+	}
+	w.status("VirtualDisk", "root", "phase: PVCLost")
+	w.settle()
+	if h := w.env.Status.Health; h.Degraded != 1 || h.Problems[0].Name != "root" {
+		t.Errorf("health = %+v, want the disk degraded", h)
+	}
+}
+
+func TestPlanner(t *testing.T) {
+	w := started(t)
+	p := &Planner{Renderer: kustomize.New(2), Mapper: w.admin.RESTMapper(), Deciders: Deciders()}
+	version := w.live("VirtualMachine", "web").GetResourceVersion()
+	tree := fstest.MapFS{
+		"web.yaml":      {Data: []byte(strings.Replace(webMachine, "cores: 1", "cores: 2", 1))},
+		"settings.yaml": {Data: []byte(settings)},
+	}
+	got, err := p.Plan(t.Context(), w.admin, w.env, Tree{Files: tree, Revision: "this directory"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := v1alpha1.PlanSummary{Restart: 1, Retain: 1, None: 1}
+	if diff := cmp.Diff(want, got.Summary); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	if w.live("VirtualMachine", "web").GetResourceVersion() != version {
+		t.Error("planning changed the machine")
+	}
+	tree["web.yaml"] = &fstest.MapFile{Data: []byte("kind: [")}
+	var refusal *Refusal
+	if _, err := p.Plan(t.Context(), w.admin, w.env, Tree{Files: tree}); !errors.As(err, &refusal) || refusal.Reason != v1alpha1.RenderFailedReason {
+		t.Errorf("error = %v, want a refusal to render", err)
 	}
 }

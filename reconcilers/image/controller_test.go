@@ -130,57 +130,75 @@ func TestBadInput(t *testing.T) {
 	}{
 		"URL is 404": {
 			httpImage(), failure(importer.ErrNotFound),
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed", []string{httpURL, "correct the address"},
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{httpURL, "correct the address"},
 		},
 		"server does not answer in time, or stops half-way": {
 			httpImage(), failure(importer.ErrUnreachable),
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed", []string{httpURL, "try 2 follows at 12:00:02 UTC"},
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{httpURL, "try 2 follows at 12:00:02 UTC"},
 		},
 		"wrong checksum": {
 			httpImage(), failure(importer.ErrChecksum),
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed", []string{"correct the checksum"},
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"correct the checksum"},
 		},
 		"not a disk image": {
 			httpImage(), failure(importer.ErrNotDiskImage),
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed", []string{"raw, qcow2"},
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"raw, qcow2"},
 		},
 		"disk space gone": {
 			httpImage(), failure(importer.ErrNoSpace),
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed", []string{"free disk space"},
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"free disk space"},
 		},
 		"DVCR away": {
 			httpImage(), failure(importer.ErrRegistry),
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed", []string{"DVCR", "goes on when it is back"},
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"DVCR", "goes on when it is back"},
 		},
 		"no pull secret": {
-			containerImage("pull"), importer.State{},
-			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound", []string{"team/pull", "create it"},
+			containerImage("pull"),
+			importer.State{},
+			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound",
+			[]string{"team/pull", "create it"},
 		},
 		"pull secret without credentials": {
-			containerImage("broken"), importer.State{},
-			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound", []string{"broken", ".dockerconfigjson"},
+			containerImage("broken"),
+			importer.State{},
+			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound",
+			[]string{"broken", ".dockerconfigjson"},
 		},
 		"storage PersistentVolumeClaim": {
-			with(func(i *v1alpha2.VirtualImage) { i.Spec.Storage = v1alpha2.StoragePersistentVolumeClaim }), importer.State{},
-			v1alpha2.ImageFailed, "StorageClassReady", "False NotSupported", []string{"PersistentVolumeClaim", "use storage ContainerRegistry"},
+			with(func(i *v1alpha2.VirtualImage) { i.Spec.Storage = v1alpha2.StoragePersistentVolumeClaim }),
+			importer.State{},
+			v1alpha2.ImageFailed, "StorageClassReady", "False NotSupported",
+			[]string{"PersistentVolumeClaim", "use storage ContainerRegistry"},
 		},
 		"storage Kubernetes": {
-			with(func(i *v1alpha2.VirtualImage) { i.Spec.Storage = v1alpha2.StorageKubernetes }), importer.State{},
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed", []string{"Kubernetes"},
+			with(func(i *v1alpha2.VirtualImage) { i.Spec.Storage = v1alpha2.StorageKubernetes }),
+			importer.State{},
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"Kubernetes"},
 		},
 		"source ObjectRef": {
 			with(func(i *v1alpha2.VirtualImage) {
 				i.Spec.DataSource = v1alpha2.VirtualImageDataSource{
 					Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.VirtualImageObjectRef{Kind: "VirtualDisk", Name: "root"},
 				}
-			}), importer.State{},
-			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported", []string{"VirtualDisk root", "HTTP or ContainerImage"},
+			}),
+			importer.State{},
+			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported",
+			[]string{"VirtualDisk root", "HTTP or ContainerImage"},
 		},
 		"source Upload": {
 			with(func(i *v1alpha2.VirtualImage) {
 				i.Spec.DataSource = v1alpha2.VirtualImageDataSource{Type: v1alpha2.DataSourceUpload}
-			}), importer.State{},
-			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported", []string{"Upload"},
+			}),
+			importer.State{},
+			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported",
+			[]string{"Upload"},
 		},
 	}
 	broken := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "broken"}}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"slipway.dev/slipway/api/gitops/v1alpha1"
+)
+
+func newGet(g *globals) *cobra.Command {
+	var output outputFlag
+	var allNamespaces bool
+	kinds := []string{"all"}
+	for _, v := range views {
+		kinds = append(kinds, v.names[0])
+	}
+	cmd := &cobra.Command{
+		Use:   "get [sources|environments|images|disks|vms|all] [NAME]",
+		Short: "List what is there, and how it is",
+		Example: `  slipway get                 everything
+  slipway get disks           the disks; those that left Git are marked as retained
+  slipway get vms web -o yaml`,
+		Args:              cobra.MaximumNArgs(2),
+		ValidArgsFunction: cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			selected, name, err := selectViews(args)
+			if err != nil {
+				return err
+			}
+			c, err := g.connect()
+			if err != nil {
+				return err
+			}
+			if allNamespaces {
+				c.namespace = metav1.NamespaceAll
+			}
+			return get(cmd.Context(), cmd.OutOrStdout(), c, selected, name, output)
+		},
+	}
+	output.register(cmd)
+	cmd.Flags().BoolVarP(&allNamespaces, "all-namespaces", "A", false, "list in all namespaces")
+	return cmd
+}
+
+func selectViews(args []string) (selected []view, name string, err error) {
+	if len(args) == 0 || args[0] == "all" {
+		return views, "", nil
+	}
+	v, err := findView(args[0])
+	if err != nil {
+		return nil, "", err
+	}
+	if len(args) == 2 {
+		name = args[1]
+	}
+	return []view{v}, name, nil
+}
+
+func get(ctx context.Context, out io.Writer, c *connection, selected []view, name string, output outputFlag) error {
+	retained, err := listRetained(ctx, c)
+	if err != nil {
+		return err
+	}
+	all := &unstructured.UnstructuredList{}
+	all.SetAPIVersion("v1")
+	all.SetKind("List")
+	for i, v := range selected {
+		list, err := listOf(ctx, c, v, name)
+		if err != nil {
+			return err
+		}
+		if output != "table" {
+			if err := collect(all, list, c.Scheme()); err != nil {
+				return err
+			}
+			continue
+		}
+		t, err := v.tableOf(list, retained)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		t.write(out)
+	}
+	if output == "table" {
+		return nil
+	}
+	return output.printObject(out, all)
+}
+
+func listOf(ctx context.Context, c *connection, v view, name string) (client.ObjectList, error) {
+	list := v.list()
+	options := []client.ListOption{client.InNamespace(c.namespace)}
+	if name != "" {
+		options = append(options, client.MatchingFields{"metadata.name": name})
+	}
+	if err := c.List(ctx, list, options...); err != nil {
+		return nil, fmt.Errorf("list %s: %w", v.names[0], err)
+	}
+	items, err := objectsOf(list)
+	if err != nil {
+		return nil, err
+	}
+	if name != "" && len(items) == 0 {
+		return nil, fmt.Errorf("find %s in namespace %s: %w", name, c.namespace, apierrors.NewNotFound(v1alpha1.SchemeGroupVersion.WithResource(v.names[0]).GroupResource(), name))
+	}
+	return list, nil
+}
+
+func listRetained(ctx context.Context, c *connection) (map[string]bool, error) {
+	environments := &v1alpha1.EnvironmentList{}
+	if err := c.List(ctx, environments); err != nil {
+		return nil, fmt.Errorf("list Environments: %w", err)
+	}
+	return retainedUIDs(environments.Items), nil
+}
+
+// collect adds the items of a typed list, with their kinds, to one list of all.
+func collect(all *unstructured.UnstructuredList, list client.ObjectList, scheme *runtime.Scheme) error {
+	items, err := objectsOf(list)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		gvk, err := apiutil.GVKForObject(item, scheme)
+		if err != nil {
+			return fmt.Errorf("find the kind of %s: %w", item.GetName(), err)
+		}
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(item)
+		if err != nil {
+			return fmt.Errorf("convert %s: %w", item.GetName(), err)
+		}
+		u := unstructured.Unstructured{Object: content}
+		u.SetGroupVersionKind(gvk)
+		u.SetManagedFields(nil)
+		all.Items = append(all.Items, u)
+	}
+	return nil
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+	virtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/slipway/local/platform"
+)
+
+const (
+	// redrawAfter gathers changes that come together into one drawing.
+	redrawAfter = 200 * time.Millisecond
+	// serialLines is how much of a guest's serial line is shown.
+	serialLines = 8
+)
+
+// liveViews are the kinds of the live table.
+var liveViews = []string{"environments", "images", "disks", "vms"}
+
+// watchLive shows Environments, images, disks and machines as they change, and
+// the serial lines of running guests, until the context ends.
+func watchLive(ctx context.Context, out io.Writer, p *platform.Platform) error {
+	c := &connection{WithWatch: p.Client(), namespace: p.Ready().Namespace}
+	changed := make(chan struct{}, 1)
+	for _, name := range liveViews {
+		v, err := findView(name)
+		if err != nil {
+			return err
+		}
+		if err := notify(ctx, c, v.list(), changed); err != nil {
+			return err
+		}
+	}
+	serial := newSerialLog(c)
+	s := newScreen(out)
+	tick := time.NewTicker(redrawAfter)
+	defer tick.Stop()
+	dirty := true
+	for {
+		select {
+		case <-changed:
+			dirty = true
+		case <-tick.C:
+			more := serial.read(ctx)
+			if !dirty && len(more) == 0 {
+				continue
+			}
+			dirty = false
+			tables, err := liveTables(ctx, c)
+			if err != nil && ctx.Err() == nil {
+				return err
+			}
+			s.draw(tables, more)
+		case <-ctx.Done():
+			return nil
+		case err := <-p.Failed():
+			return err
+		}
+	}
+}
+
+// notify sends a token for every event of a kind in the namespace.
+func notify(ctx context.Context, c *connection, list client.ObjectList, changed chan<- struct{}) error {
+	watcher, err := c.Watch(ctx, list, client.InNamespace(c.namespace))
+	if err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	go func() {
+		defer watcher.Stop()
+		for range watcher.ResultChan() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return nil
+}
+
+func liveTables(ctx context.Context, c *connection) ([]table, error) {
+	retained, err := listRetained(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	var tables []table
+	for _, name := range liveViews {
+		v, err := findView(name)
+		if err != nil {
+			return nil, err
+		}
+		list, err := listOf(ctx, c, v, "")
+		if err != nil {
+			return nil, err
+		}
+		t, err := v.tableOf(list, retained)
+		if err != nil {
+			return nil, err
+		}
+		tables = append(tables, t)
+	}
+	return tables, nil
+}
+
+// serialLog reads what guests wrote to their serial lines since the last time.
+type serialLog struct {
+	c       *connection
+	offsets map[string]int64
+}
+
+func newSerialLog(c *connection) *serialLog {
+	return &serialLog{c: c, offsets: map[string]int64{}}
+}
+
+func (l *serialLog) read(ctx context.Context) []string {
+	instances := &virtv1.VirtualMachineInstanceList{}
+	if err := l.c.List(ctx, instances, client.InNamespace(l.c.namespace)); err != nil {
+		return nil
+	}
+	var lines []string
+	for _, vmi := range instances.Items {
+		for _, line := range l.readNew(platform.ConsoleLog(&vmi)) {
+			lines = append(lines, vmi.Name+" | "+line)
+		}
+	}
+	return lines
+}
+
+func (l *serialLog) readNew(path string) []string {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, l.offsets[path], 64<<10))
+	end := bytes.LastIndexByte(text, '\n')
+	if err != nil || end < 0 {
+		return nil
+	}
+	l.offsets[path] += int64(end) + 1
+	var lines []string
+	for line := range strings.Lines(string(text[:end])) {
+		if line = printable(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// printable keeps a guest from driving the user's terminal.
+func printable(line string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, line))
+}
+
+// screen draws tables and the last serial lines; on a terminal in place, else as
+// lines, each row only when it has changed.
+type screen struct {
+	out      io.Writer
+	terminal bool
+	width    int
+	drawn    int
+	serial   []string
+	rows     map[string]string
+}
+
+func newScreen(out io.Writer) *screen {
+	s := &screen{out: out, rows: map[string]string{}}
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		s.terminal = true
+		s.width, _, _ = term.GetSize(int(file.Fd()))
+	}
+	return s
+}
+
+func (s *screen) draw(tables []table, serial []string) {
+	if !s.terminal {
+		s.drawLines(tables, serial)
+		return
+	}
+	s.serial = append(s.serial, serial...)
+	s.serial = s.serial[max(0, len(s.serial)-serialLines):]
+	var block strings.Builder
+	for _, t := range tables {
+		t.write(&block)
+		block.WriteByte('\n')
+	}
+	for _, line := range s.serial {
+		block.WriteString(line + "\n")
+	}
+	lines := strings.Split(block.String(), "\n")
+	if s.drawn > 0 {
+		fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", s.drawn)
+	}
+	for _, line := range lines[:len(lines)-1] {
+		fmt.Fprintln(s.out, s.cut(line))
+	}
+	s.drawn = len(lines) - 1
+}
+
+func (s *screen) cut(line string) string {
+	runes := []rune(line)
+	if s.width > 0 && len(runes) > s.width-1 {
+		return string(runes[:s.width-1])
+	}
+	return line
+}
+
+func (s *screen) drawLines(tables []table, serial []string) {
+	for _, t := range tables {
+		for _, row := range t.rows {
+			key, text := t.header[0]+"/"+row[0], describe(t.header, row)
+			if s.rows[key] != text {
+				s.rows[key] = text
+				fmt.Fprintln(s.out, text)
+			}
+		}
+	}
+	for _, line := range serial {
+		fmt.Fprintln(s.out, line)
+	}
+}
+
+// describe writes a row as one line: what is empty is left out.
+func describe(header, row []string) string {
+	parts := []string{strings.ToLower(header[0]) + " " + row[0] + ":"}
+	for i := 1; i < len(row); i++ {
+		if row[i] != "" {
+			parts = append(parts, strings.ToLower(header[i])+" "+row[i]+";")
+		}
+	}
+	return strings.TrimSuffix(strings.Join(parts, " "), ";")
+}

@@ -1,0 +1,97 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	virtv1 "kubevirt.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/local/node"
+	"slipway.dev/slipway/local/node/instance"
+	"slipway.dev/slipway/reconcilers/disk"
+	"slipway.dev/slipway/reconcilers/setup"
+)
+
+// systemNamespace is where the platform keeps what is its own.
+const systemNamespace = "slipway-system"
+
+// ConsoleLog is the file that holds all that an instance wrote to its serial
+// line; empty when the instance does not run on this machine.
+func ConsoleLog(vmi *virtv1.VirtualMachineInstance) string {
+	socket := vmi.Annotations[instance.SerialAnnotation]
+	if socket == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(socket), "console.log")
+}
+
+// startControllers runs every controller, the webhooks and the engine in one
+// manager in this process.
+func (p *Platform) startControllers(ctx context.Context) (string, error) {
+	mgr, err := p.newManager()
+	if err != nil {
+		return "", err
+	}
+	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), AllowLoopback: true})
+	credentials := p.dvcr.Credentials()
+	err = setup.Controllers(mgr, setup.Options{
+		StoreDir:     p.options.Layout.Store(),
+		Imports:      imports,
+		Repositories: p.dvcr.Client(),
+		Credentials:  disk.Credentials{Username: credentials.Username, Password: credentials.Password},
+		Namespace:    systemNamespace,
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := p.startEngine(ctx, mgr); err != nil {
+		return "", err
+	}
+	p.run(ctx, mgr, imports)
+	return "guests run on " + p.engine.Accelerator().Accelerator, nil
+}
+
+func (p *Platform) newManager() (ctrl.Manager, error) {
+	file, err := os.OpenFile(filepath.Join(p.options.Layout.Run(), "controllers.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the controllers' log: %w", err)
+	}
+	ctrl.SetLogger(zap.New(zap.WriteTo(file)))
+	scheme, err := setup.Scheme()
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := p.webhookCertificates()
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(p.plane.Config(), ctrl.Options{
+		Scheme:        scheme,
+		Metrics:       metricsserver.Options{BindAddress: "0"},
+		WebhookServer: webhook.NewServer(webhook.Options{Host: loopback, Port: certificates.port, CertDir: certificates.dir}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the manager: %w", err)
+	}
+	return mgr, nil
+}
+
+func (p *Platform) startEngine(ctx context.Context, mgr ctrl.Manager) error {
+	credentials := p.dvcr.Credentials()
+	engine, err := node.New(ctx, node.Options{
+		Dir:         p.options.Layout.Node(),
+		Credentials: instance.Credentials{Host: p.dvcr.Addr(), Username: credentials.Username, Password: credentials.Password},
+	})
+	if err != nil {
+		return err
+	}
+	p.engine = engine
+	return engine.SetupWithManager(mgr)
+}

@@ -1,0 +1,120 @@
+package setup
+
+import (
+	"fmt"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"slipway.dev/slipway/config/crd"
+	"slipway.dev/slipway/reconcilers/address"
+	"slipway.dev/slipway/reconcilers/class"
+	"slipway.dev/slipway/reconcilers/disk"
+	"slipway.dev/slipway/reconcilers/environment"
+	"slipway.dev/slipway/reconcilers/image"
+	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/machine"
+	"slipway.dev/slipway/reconcilers/operation"
+	"slipway.dev/slipway/reconcilers/refuse"
+	"slipway.dev/slipway/reconcilers/report"
+	"slipway.dev/slipway/reconcilers/source"
+	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render/schema"
+	"slipway.dev/slipway/sources/git"
+	"slipway.dev/slipway/sources/git/notes"
+	"slipway.dev/slipway/sources/store"
+)
+
+// renderCache is how many rendered trees are kept in memory.
+const renderCache = 64
+
+// Options are what the binaries choose.
+type Options struct {
+	// StoreDir keeps source artifacts. Needed by stage 1.
+	StoreDir string
+	// TempDir takes clones while they are fetched. Empty means the system's.
+	TempDir string
+	// Imports runs imports into DVCR. Needed by stage 2.
+	Imports intake.Runner
+	// Repositories reaches DVCR. Needed by stage 2.
+	Repositories intake.Repositories
+	// Credentials let the engine pull from DVCR.
+	Credentials disk.Credentials
+	// Namespace is where Slipway keeps what is its own.
+	Namespace string
+	// SingleNode names the one machine that runs everything; empty on a cluster.
+	SingleNode string
+	// AddressRanges of machines in CIDR notation; empty means the default range.
+	AddressRanges []string
+}
+
+// Controllers adds the controllers of both stages to a manager.
+func Controllers(mgr ctrl.Manager, o Options) error {
+	stepMetrics, err := flow.NewMetrics(metrics.Registry)
+	if err != nil {
+		return fmt.Errorf("set up metrics: %w", err)
+	}
+	if err := stage1(mgr, o, stepMetrics); err != nil {
+		return fmt.Errorf("set up stage 1: %w", err)
+	}
+	if err := stage2(mgr, o, stepMetrics); err != nil {
+		return fmt.Errorf("set up stage 2: %w", err)
+	}
+	return nil
+}
+
+// stage1 is the GitOps side: sources to applied objects, health to the source.
+func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
+	artifacts, err := store.Open(o.StoreDir)
+	if err != nil {
+		return err
+	}
+	client := git.NewClient(git.WithTempDir(o.TempDir))
+	validator, err := schema.FromFS(crd.Files)
+	if err != nil {
+		return err
+	}
+	c := clock.RealClock{}
+	if err := source.SetupWithManager(mgr, source.Deps{Git: client, Store: artifacts, Clock: c, Metrics: m}); err != nil {
+		return err
+	}
+	if err := environment.SetupWithManager(mgr, environment.Deps{
+		Trees: artifacts, Renderer: kustomize.New(renderCache), Validator: validator, Clock: c, Metrics: m,
+	}); err != nil {
+		return err
+	}
+	return report.SetupWithManager(mgr, report.Deps{Notes: notes.New(client), Clock: c, Metrics: m})
+}
+
+// stage2 is the machines' side: module kinds to KubeVirt and CDI.
+func stage2(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
+	c := clock.RealClock{}
+	desk, shelf := intake.NewDesk(o.Imports, c), intake.NewShelf(o.Repositories)
+	if err := mgr.Add(desk); err != nil {
+		return fmt.Errorf("add the import desk: %w", err)
+	}
+	for _, add := range []func() error{
+		func() error {
+			return image.SetupWithManager(mgr, image.Deps{Desk: desk, Shelf: shelf, Clock: c, Metrics: m})
+		},
+		func() error {
+			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: shelf, Credentials: o.Credentials, Clock: c, Metrics: m})
+		},
+		func() error {
+			return class.SetupWithManager(mgr, class.Deps{Namespace: o.Namespace, SingleNode: o.SingleNode, Clock: c, Metrics: m})
+		},
+		func() error {
+			return address.SetupWithManager(mgr, address.Deps{Ranges: o.AddressRanges, Clock: c, Metrics: m})
+		},
+		func() error { return machine.SetupWithManager(mgr, machine.Deps{Clock: c, Metrics: m}) },
+		func() error { return operation.SetupWithManager(mgr, operation.Deps{Clock: c, Metrics: m}) },
+		func() error { return refuse.SetupWithManager(mgr, refuse.Deps{Clock: c, Metrics: m}) },
+	} {
+		if err := add(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

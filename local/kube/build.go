@@ -24,6 +24,9 @@ const (
 	buildScript = "build.sh"
 )
 
+// keepUnused is how long a program is kept that nobody starts.
+const keepUnused = 14 * 24 * time.Hour
+
 // reportEvery keeps a build's progress readable.
 const reportEvery = time.Second
 
@@ -49,6 +52,9 @@ func fromSource(ctx context.Context, o Options) (program, error) {
 	target := filepath.Join(cache, key, programName)
 	if err := buildOnce(ctx, o, source, target); err != nil {
 		return nil, fmt.Errorf("build %s: %w", source, err)
+	}
+	if err := prune(cache, key, time.Now()); err != nil {
+		return nil, fmt.Errorf("tidy the cache %s: %w", cache, err)
 	}
 	return binary(target), nil
 }
@@ -169,6 +175,28 @@ func buildOnce(ctx context.Context, o Options, source, target string) error {
 	}
 	if err := os.Rename(target+".new", target); err != nil {
 		return fmt.Errorf("put the program into the cache: %w", err)
+	}
+	return nil
+}
+
+// prune deletes programs that nobody started for a while, each as large as a
+// hundred megabytes. A program's directory carries the time of its last use.
+func prune(cache, used string, now time.Time) error {
+	if err := os.Chtimes(filepath.Join(cache, used), now, now); err != nil {
+		return fmt.Errorf("note the use: %w", err)
+	}
+	entries, err := os.ReadDir(cache)
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil || !entry.IsDir() || now.Sub(info.ModTime()) < keepUnused {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(cache, entry.Name())); err != nil {
+			return fmt.Errorf("delete: %w", err)
+		}
 	}
 	return nil
 }

@@ -67,6 +67,30 @@ func TestFailedBuildSaysWhyAndLeavesNoProgram(t *testing.T) {
 	}
 }
 
+func TestPruneKeepsWhatIsUsed(t *testing.T) {
+	cache, now := t.TempDir(), time.Now()
+	for name, age := range map[string]time.Duration{"used": 2 * keepUnused, "recent": keepUnused / 2, "forgotten": 2 * keepUnused} {
+		dir := filepath.Join(cache, name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(dir, now.Add(-age), now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := prune(cache, "used", now); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(cache, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(cache, "recent"), filepath.Join(cache, "used")}
+	if diff := cmp.Diff(want, left); diff != "" {
+		t.Errorf("left in the cache (-want +got):\n%s", diff)
+	}
+}
+
 func TestSourceAbove(t *testing.T) {
 	source, _ := checkout(t, "")
 	root := filepath.Dir(filepath.Dir(source))

@@ -22,6 +22,9 @@ import (
 // startTimeout leaves room for a first build of the control plane.
 const startTimeout = 30 * time.Minute
 
+// answerTimeout allows for several suites that start at once on a small machine.
+const answerTimeout = 5 * time.Minute
+
 // shared is the one server of this test binary. Nothing stops it: it holds on
 // to a pipe of this process and ends with it, also after a panic or a kill, and
 // takes its data along.
@@ -65,9 +68,10 @@ func start(ctx context.Context, tb testing.TB) (*rest.Config, error) {
 		return nil, fmt.Errorf("create data directory: %w", err)
 	}
 	plane, err := kube.Start(ctx, kube.Options{
-		Dir:       dir,
-		Ephemeral: true,
-		Progress:  func(step string) { tb.Log(step) },
+		Dir:          dir,
+		Ephemeral:    true,
+		StartTimeout: answerTimeout,
+		Progress:     func(step string) { tb.Log(step) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("run control plane: %w", err)

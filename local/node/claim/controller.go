@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -82,7 +83,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	return r.act(ctx, pvc, s)
+	result, err := r.act(ctx, pvc, s)
+	if apierrors.IsConflict(err) { // somebody else wrote in the meantime: look again
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	return result, err
 }
 
 func (r *Reconciler) act(ctx context.Context, pvc *corev1.PersistentVolumeClaim, s Situation) (ctrl.Result, error) {

@@ -89,7 +89,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 	}
-	return r.step(ctx, vmi)
+	result, err := r.step(ctx, vmi)
+	if apierrors.IsConflict(err) { // somebody else wrote in the meantime: look again
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	return result, err
 }
 
 // step gathers, decides, acts and reports.

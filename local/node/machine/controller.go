@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -85,7 +86,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 	}
-	return r.step(ctx, vm)
+	result, err := r.step(ctx, vm)
+	if apierrors.IsConflict(err) { // somebody else wrote in the meantime: look again
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	return result, err
 }
 
 // step gathers, decides, acts and reports.

@@ -1,0 +1,430 @@
+package node_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
+	virtv1 "kubevirt.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"slipway.dev/slipway/dvcr/disk"
+	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/local/node"
+	"slipway.dev/slipway/local/node/crd"
+	"slipway.dev/slipway/local/node/instance"
+	"slipway.dev/slipway/test/kubetest"
+)
+
+// sampleImage is the file that the Makefile names. Without it there is no guest to boot.
+func sampleImage(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("SLIPWAY_SAMPLE_IMAGE")
+	if path == "" {
+		t.Skip("SLIPWAY_SAMPLE_IMAGE is not set: run `make test`, which builds the sample image and names it")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("SLIPWAY_SAMPLE_IMAGE: %v", err)
+	}
+	return path
+}
+
+// world is an API server, DVCR with the sample image, and a node that can be stopped and started.
+type world struct {
+	*testing.T
+	client    client.Client
+	namespace string
+	dir       string
+	registry  *registry.Server
+	image     string // docker:// reference of the sample image
+	node      *node.Node
+	stop      func() // stops the controllers, and leaves guests alone
+	signer    ssh.Signer
+}
+
+func newWorld(t *testing.T) *world {
+	image := sampleImage(t)
+	cfg := kubetest.StartFS(t, crd.Files)
+	c, err := client.New(cfg, client.Options{Scheme: scheme()})
+	must(t, err)
+	w := &world{T: t, client: c, namespace: kubetest.Namespace(t, c), dir: t.TempDir()}
+	w.serveDVCR(image)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	w.signer, err = ssh.NewSignerFromKey(private)
+	must(t, err)
+	w.start()
+	t.Cleanup(w.tearDown)
+	return w
+}
+
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(s))
+	utilruntime.Must(virtv1.AddToScheme(s))
+	utilruntime.Must(cdiv1.AddToScheme(s))
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) serveDVCR(image string) {
+	w.Helper()
+	server, err := registry.NewServer(registry.Config{Dir: filepath.Join(w.dir, "dvcr")})
+	must(w.T, err)
+	must(w.T, server.Start())
+	w.registry = server
+	file, err := os.Open(image)
+	must(w.T, err)
+	defer file.Close()
+	stat, err := file.Stat()
+	must(w.T, err)
+	source, err := disk.OpenQCOW2(file, stat.Size())
+	must(w.T, err)
+	repository, err := server.Client().Repository("vi/default/sample")
+	must(w.T, err)
+	_, err = disk.Push(context.Background(), source, repository, "v1", disk.PushOptions{})
+	must(w.T, err)
+	w.image = "docker://" + server.Addr() + "/vi/default/sample:v1"
+}
+
+// start runs a node on the directory, as a process that has just been started.
+func (w *world) start() {
+	w.Helper()
+	credentials := w.registry.Credentials()
+	n, err := node.New(context.Background(), node.Options{
+		Dir: filepath.Join(w.dir, "node"), Name: "here", Grace: 60 * time.Second,
+		Credentials: instance.Credentials{Host: w.registry.Addr(), Username: credentials.Username, Password: credentials.Password},
+	})
+	must(w.T, err)
+	mgr, err := ctrl.NewManager(kubetest.StartFS(w.T, crd.Files), ctrl.Options{
+		Scheme: scheme(), Metrics: metricsserver.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
+	})
+	must(w.T, err)
+	must(w.T, n.SetupWithManager(mgr))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	w.node = n
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.Errorf("manager: %v", err)
+		}
+	}
+}
+
+func (w *world) tearDown() {
+	w.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if err := w.node.Shutdown(ctx); err != nil {
+		w.Errorf("shut down: %v", err)
+	}
+	_ = w.registry.Close(context.Background())
+	if w.Failed() {
+		logs, _ := filepath.Glob(filepath.Join(w.dir, "node/instances/*/*.log"))
+		for _, log := range logs {
+			text, _ := os.ReadFile(log)
+			w.Logf("%s:\n%s", filepath.Base(log), text[max(0, len(text)-3000):])
+		}
+	}
+}
+
+// patience bounds each wait. It is only used up by a test that fails.
+const patience = 5 * time.Minute
+
+// await watches one object until it is as wanted.
+func await[O client.Object](w *world, object O, what string, wanted func(O) bool) O {
+	w.Helper()
+	deadline := time.After(patience)
+	for {
+		err := w.client.Get(context.Background(), client.ObjectKeyFromObject(object), object)
+		if err == nil && wanted(object) {
+			return object
+		}
+		select {
+		case <-deadline:
+			w.Fatalf("%T %s is not %s: %v\n%+v", object, object.GetName(), what, err, object)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (w *world) awaitGone(object client.Object) {
+	w.Helper()
+	deadline := time.After(patience)
+	for {
+		err := w.client.Get(context.Background(), client.ObjectKeyFromObject(object), object)
+		if client.IgnoreNotFound(err) == nil && err != nil {
+			return
+		}
+		select {
+		case <-deadline:
+			w.Fatalf("%T %s is still there: %v\n%+v", object, object.GetName(), err, object)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (w *world) dataVolume(name, size string, source cdiv1.DataVolumeSource) *cdiv1.DataVolume {
+	w.Helper()
+	dv := &cdiv1.DataVolume{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+		Spec: cdiv1.DataVolumeSpec{Source: &source, Storage: &cdiv1.StorageSpec{
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse(size)}},
+		}},
+	}
+	must(w.T, w.client.Create(context.Background(), dv))
+	return dv
+}
+
+func (w *world) machine(name string, strategy virtv1.VirtualMachineRunStrategy, claims ...string) *virtv1.VirtualMachine {
+	w.Helper()
+	spec := virtv1.VirtualMachineInstanceSpec{TerminationGracePeriodSeconds: ptr.To(int64(60))}
+	spec.Domain.CPU = &virtv1.CPU{Cores: 1}
+	spec.Domain.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")}
+	spec.Domain.RebootPolicy = ptr.To(virtv1.RebootPolicyTerminate)
+	spec.Domain.Devices.AutoattachGraphicsDevice = ptr.To(false)
+	for i, claim := range claims {
+		spec.Domain.Devices.Disks = append(spec.Domain.Devices.Disks, virtv1.Disk{
+			Name: "vd-" + claim, BootOrder: ptr.To(uint(i + 1)), DiskDevice: virtv1.DiskDevice{Disk: &virtv1.DiskTarget{Bus: virtv1.DiskBusSCSI}},
+		})
+		spec.Volumes = append(spec.Volumes, virtv1.Volume{Name: "vd-" + claim, VolumeSource: virtv1.VolumeSource{
+			PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{PersistentVolumeClaimVolumeSource: corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}},
+		}})
+	}
+	userData := "#cloud-config\nssh_authorized_keys:\n  - " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(w.signer.PublicKey()))) +
+		"\nruncmd:\n  - echo first boot >> /data/first\n"
+	spec.Domain.Devices.Disks = append(spec.Domain.Devices.Disks, virtv1.Disk{Name: "cloudinit", DiskDevice: virtv1.DiskDevice{Disk: &virtv1.DiskTarget{Bus: virtv1.DiskBusVirtio}}})
+	spec.Volumes = append(spec.Volumes, virtv1.Volume{Name: "cloudinit", VolumeSource: virtv1.VolumeSource{CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{UserData: userData}}})
+	vm := &virtv1.VirtualMachine{
+		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
+		Spec: virtv1.VirtualMachineSpec{RunStrategy: &strategy, Template: &virtv1.VirtualMachineInstanceTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{instance.AddressAnnotation: "10.66.10.7"}}, Spec: spec,
+		}},
+	}
+	must(w.T, w.client.Create(context.Background(), vm))
+	return vm
+}
+
+func (w *world) request(vm *virtv1.VirtualMachine, actions ...virtv1.StateChangeRequestAction) {
+	w.Helper()
+	before := vm.DeepCopy()
+	vm.Status.StateChangeRequests = nil
+	for _, action := range actions {
+		vm.Status.StateChangeRequests = append(vm.Status.StateChangeRequests, virtv1.VirtualMachineStateChangeRequest{Action: action})
+	}
+	must(w.T, w.client.Status().Patch(context.Background(), vm, client.MergeFrom(before)))
+}
+
+func (w *world) instanceOf(vm *virtv1.VirtualMachine) *virtv1.VirtualMachineInstance {
+	return &virtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Namespace: vm.Namespace, Name: vm.Name}}
+}
+
+// run runs a command in the guest, as soon as it answers.
+func (w *world) run(vmi *virtv1.VirtualMachineInstance, command string) string {
+	w.Helper()
+	deadline := time.After(patience)
+	for {
+		out, err := w.try(vmi, command)
+		if err == nil {
+			return strings.TrimSpace(out)
+		}
+		select {
+		case <-deadline:
+			w.Fatalf("guest of %s does not answer: %v", vmi.Name, err)
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
+// try runs a command once. The lists of algorithms are short: dropbear hangs up on long ones.
+func (w *world) try(vmi *virtv1.VirtualMachineInstance, command string) (string, error) {
+	c, err := ssh.Dial("tcp", vmi.Annotations[instance.SSHAnnotation], &ssh.ClientConfig{
+		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 10 * time.Second,
+		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
+		Config:            ssh.Config{KeyExchanges: []string{"curve25519-sha256"}, Ciphers: []string{"aes128-ctr"}, MACs: []string{"hmac-sha2-256"}},
+	})
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	session, err := c.NewSession()
+	if err != nil {
+		return "", err
+	}
+	out, err := session.CombinedOutput(command)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return string(out), nil
+}
+
+func printable(status virtv1.VirtualMachinePrintableStatus) func(*virtv1.VirtualMachine) bool {
+	return func(vm *virtv1.VirtualMachine) bool { return vm.Status.PrintableStatus == status }
+}
+
+func running(vmi *virtv1.VirtualMachineInstance) bool { return vmi.Status.Phase == virtv1.Running }
+
+func TestAMachineBootsFromAnImageAndKeepsItsData(t *testing.T) {
+	w := newWorld(t)
+	w.dataVolume("root", "1Gi", cdiv1.DataVolumeSource{Registry: &cdiv1.DataVolumeSourceRegistry{URL: &w.image}})
+	w.dataVolume("data", "64Mi", cdiv1.DataVolumeSource{Blank: &cdiv1.DataVolumeBlankImage{}})
+	vm := w.machine("one", virtv1.RunStrategyManual, "root", "data")
+	w.request(vm, virtv1.StartRequest)
+
+	vmi := await(w, w.instanceOf(vm), "running", running)
+	if got := w.run(vmi, "cat /data/boots /data/first; nproc; ip -4 -o addr show eth0 | awk '{print $4}'; cat /sys/block/sd*/size | sort"); got != "1\nfirst boot\n1\n10.66.10.7/24\n131072\n2097152" {
+		t.Errorf("guest says %q", got)
+	}
+	await(w, vmi, "connected to its agent", func(vmi *virtv1.VirtualMachineInstance) bool {
+		return vmi.Status.GuestOSInfo.ID == "slipway-sample" && vmi.Status.Interfaces[0].InterfaceName == "eth0"
+	})
+	await(w, vm, "running", printable(virtv1.VirtualMachineStatusRunning))
+
+	w.killedAndAdopted(vmi)
+	w.grown(vmi)
+	w.parked(vmi)
+	w.restarted(vm, vmi)
+	w.poweredOff(vm)
+	w.deleted(vm)
+}
+
+// killedAndAdopted: the controller dies, the guest does not notice, the next controller takes it over.
+func (w *world) killedAndAdopted(vmi *virtv1.VirtualMachineInstance) {
+	w.Helper()
+	before := w.run(vmi, "cat /proc/sys/kernel/random/boot_id")
+	w.stop()
+	w.node.Detach()
+	if after := w.run(vmi, "cat /proc/sys/kernel/random/boot_id"); after != before {
+		w.Fatal("the guest was restarted while its controller was away")
+	}
+	w.start()
+	await(w, vmi, "running with its agent", func(vmi *virtv1.VirtualMachineInstance) bool {
+		return running(vmi) && vmi.Status.GuestOSInfo.ID != ""
+	})
+	if after := w.run(vmi, "cat /proc/sys/kernel/random/boot_id"); after != before {
+		w.Error("the guest was restarted instead of being taken over")
+	}
+}
+
+// grown: a larger claim is a larger disk in the running guest.
+func (w *world) grown(vmi *virtv1.VirtualMachineInstance) {
+	w.Helper()
+	pvc := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "data"}}
+	must(w.T, w.client.Get(context.Background(), client.ObjectKeyFromObject(pvc), pvc))
+	before := pvc.DeepCopy()
+	pvc.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("128Mi")
+	must(w.T, w.client.Patch(context.Background(), pvc, client.MergeFrom(before)))
+	await(w, pvc, "of the new capacity", func(pvc *corev1.PersistentVolumeClaim) bool {
+		return pvc.Status.Capacity.Storage().Equal(resource.MustParse("128Mi"))
+	})
+	if got := w.run(vmi, "sleep 1; cat /sys/block/sd*/size | sort"); got != "2097152\n262144" {
+		w.Errorf("the guest's disks have %q sectors, want one of 262144", got)
+	}
+}
+
+// parked: the node shuts down in good order, and the next one boots the guest again without anybody asking.
+func (w *world) parked(vmi *virtv1.VirtualMachineInstance) {
+	w.Helper()
+	w.run(vmi, "echo kept > /data/kept; sync")
+	w.stop()
+	must(w.T, w.node.Shutdown(context.Background()))
+	if out, _ := exec.Command("pgrep", "-f", "uuid "+string(vmi.Spec.Domain.Firmware.UUID)).Output(); len(out) > 0 {
+		w.Fatalf("processes %s are left behind", out)
+	}
+	w.start()
+	if got := w.run(vmi, "cat /data/kept /data/boots"); got != "kept\n2" {
+		w.Errorf("guest says %q after the node's restart", got)
+	}
+	uid := vmi.UID
+	await(w, vmi, "running", running)
+	if vmi.UID != uid {
+		w.Error("a new instance was made for the node's restart")
+	}
+}
+
+// restarted: a guest that reset itself is over under this policy, and a start makes a new instance on the same disk.
+func (w *world) restarted(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance) {
+	w.Helper()
+	w.run(vmi, "(sleep 1; reboot) >/dev/null 2>&1 &")
+	await(w, vmi, "over after a reset", func(vmi *virtv1.VirtualMachineInstance) bool {
+		return vmi.Status.Phase == virtv1.Succeeded && vmi.Status.Reason == "GuestReset"
+	})
+	await(w, vm, "stopped", printable(virtv1.VirtualMachineStatusStopped))
+	first := vmi.UID
+	w.request(vm, virtv1.StopRequest, virtv1.StartRequest)
+	await(w, vmi, "new and running", func(vmi *virtv1.VirtualMachineInstance) bool { return vmi.UID != first && running(vmi) })
+	if got := w.run(vmi, "cat /data/boots"); got != "3" {
+		w.Errorf("boots %s, want 3", got)
+	}
+	await(w, vm, "settled", func(vm *virtv1.VirtualMachine) bool { return len(vm.Status.StateChangeRequests) == 0 })
+}
+
+// poweredOff: while the controller is away the guest powers itself off, which is found out afterwards.
+func (w *world) poweredOff(vm *virtv1.VirtualMachine) {
+	w.Helper()
+	vmi := await(w, w.instanceOf(vm), "running", running)
+	w.stop()
+	w.node.Detach()
+	w.run(vmi, "(sleep 1; poweroff) >/dev/null 2>&1 &")
+	await(w, vmi, "gone", func(vmi *virtv1.VirtualMachineInstance) bool {
+		out, _ := exec.Command("pgrep", "-f", "uuid "+string(vmi.Spec.Domain.Firmware.UUID)).Output()
+		return len(out) == 0
+	})
+	w.start()
+	await(w, vmi, "over after a power-off", func(vmi *virtv1.VirtualMachineInstance) bool {
+		return vmi.Status.Phase == virtv1.Succeeded && vmi.Status.Reason == "GuestShutdown"
+	})
+}
+
+// deleted: machine, claims and files go, and the base image with the last of them.
+func (w *world) deleted(vm *virtv1.VirtualMachine) {
+	w.Helper()
+	ctx := context.Background()
+	must(w.T, w.client.Delete(ctx, vm))
+	w.awaitGone(vm)
+	for _, name := range []string{"root", "data"} {
+		dv := &cdiv1.DataVolume{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}}
+		must(w.T, w.client.Delete(ctx, dv))
+		w.awaitGone(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name}})
+	}
+	for _, pattern := range []string{"images/*", "volumes/*", "instances/*"} {
+		if left, _ := filepath.Glob(filepath.Join(w.dir, "node", pattern)); len(left) > 0 {
+			w.Errorf("left behind: %v", left)
+		}
+	}
+	var volumes corev1.PersistentVolumeList
+	must(w.T, w.client.List(ctx, &volumes))
+	for _, pv := range volumes.Items {
+		if pv.Spec.ClaimRef != nil && pv.Spec.ClaimRef.Namespace == w.namespace {
+			w.Errorf("volume %s is left behind", pv.Name)
+		}
+	}
+}

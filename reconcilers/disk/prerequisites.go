@@ -12,7 +12,7 @@ import (
 // awaitPrerequisites lets a disk on once its source and its class are ready.
 func (e *engine) awaitPrerequisites(ctx context.Context, s *scope) flow.Outcome {
 	switch {
-	case s.filled():
+	case s.underway():
 		return flow.Done()
 	case s.source.refused:
 		return flow.Stall(s.source.reason, "%s", s.source.message)

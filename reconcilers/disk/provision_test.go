@@ -106,6 +106,25 @@ func TestDiskFromImage(t *testing.T) {
 	}
 }
 
+func TestImageThatGoesInMidway(t *testing.T) {
+	vd := diskFrom(v1alpha2.ObjectRefVirtualImage, "debian", "")
+	image := readyImage()
+	w := newWorld(t, vd, localClass(), image)
+	w.run(t, vd)
+	if err := w.client.Delete(t.Context(), image); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, vd)
+	if vd.Status.Phase != v1alpha2.DiskProvisioning {
+		t.Errorf("phase is %s; the volume is being made and the image is kept for it, want Provisioning", vd.Status.Phase)
+	}
+	w.fill(t)
+	w.run(t, vd)
+	if vd.Status.Phase != v1alpha2.DiskReady {
+		t.Errorf("phase is %s, want Ready", vd.Status.Phase)
+	}
+}
+
 func TestDiskFromHTTP(t *testing.T) {
 	vd := httpDisk("10Gi")
 	w := newWorld(t, vd, localClass())
@@ -130,6 +149,12 @@ func TestDiskFromHTTP(t *testing.T) {
 	w.run(t, vd)
 	if vd.Status.Progress != "75.0%" {
 		t.Errorf("progress is %s, want 75.0%%", vd.Status.Progress)
+	}
+	w.runner.Set("u1", importer.State{Phase: importer.Pending})
+	w.restart()
+	w.run(t, vd)
+	if vd.Status.Progress != "75.0%" || vd.Status.Phase != v1alpha2.DiskProvisioning {
+		t.Errorf("after a restart: phase %s, progress %s, want it to go on from 75.0%%", vd.Status.Phase, vd.Status.Progress)
 	}
 	w.fill(t)
 	w.run(t, vd)

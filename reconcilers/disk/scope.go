@@ -110,6 +110,13 @@ func (s *scope) filled() bool {
 		s.volume != nil && s.volume.Status.Phase == cdiv1.Succeeded
 }
 
+// underway tells that the volume was filled, or is being made for this very
+// spec: what it is made from was settled when that began.
+func (s *scope) underway() bool {
+	return s.filled() || s.volume != nil && s.volume.DeletionTimestamp.IsZero() &&
+		s.volume.Annotations[madeFromSpec] == digest(s.disk.Spec)
+}
+
 // kept tells that the claim carries the mark that it gets once it was filled. It
 // outlives a lost status and a deleted DataVolume.
 func (s *scope) kept() bool {
@@ -120,6 +127,12 @@ func (s *scope) deleting() bool { return !s.disk.DeletionTimestamp.IsZero() }
 
 // blank tells that the disk starts empty.
 func (s *scope) blank() bool { return s.disk.Spec.DataSource == nil }
+
+// external tells that the content comes from outside, by way of DVCR.
+func (s *scope) external() bool {
+	data := s.disk.Spec.DataSource
+	return data != nil && (data.Type == v1alpha2.DataSourceHTTP || data.Type == v1alpha2.DataSourceContainerImage)
+}
 
 func (s *scope) request() intake.Request {
 	return intake.Request{

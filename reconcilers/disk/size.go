@@ -13,7 +13,7 @@ import (
 
 // decideSize sets size.
 func (e *engine) decideSize(_ context.Context, s *scope) flow.Outcome {
-	if s.filled() {
+	if s.underway() {
 		return flow.Done()
 	}
 	s.size = sizeFor(s.disk.Spec.PersistentVolumeClaim.Size, s.content())

@@ -18,15 +18,15 @@ import (
 	"slipway.dev/slipway/reconcilers/refuse"
 )
 
-// resolveSource sets source. A disk that was filled needs its source no more.
+// resolveSource sets source. A volume that is underway has its source already.
 func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
 	data := s.disk.Spec.DataSource
 	switch {
-	case s.filled() || data == nil:
+	case s.underway() || data == nil:
 		s.source.readiness = sourceReady()
 		return flow.Done()
 	case data.Type == v1alpha2.DataSourceHTTP && data.HTTP != nil:
-		s.source = external(intake.HTTP(data.HTTP), e.shelf.Address(), s)
+		s.source = externalSource(intake.HTTP(data.HTTP), e.shelf.Address(), s)
 		return flow.Done()
 	case data.Type == v1alpha2.DataSourceContainerImage && data.ContainerImage != nil:
 		return e.resolveContainerImage(ctx, s, data.ContainerImage)
@@ -38,7 +38,7 @@ func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
 	}
 }
 
-func external(content importer.Source, registry string, s *scope) source {
+func externalSource(content importer.Source, registry string, s *scope) source {
 	return source{readiness: sourceReady(), external: &content, url: registry + "/" + artifactName(s.disk)}
 }
 
@@ -58,7 +58,7 @@ func (e *engine) resolveContainerImage(ctx context.Context, s *scope, container 
 			return flow.Fail("SecretUnreadable", fmt.Errorf("get Secret %s: %w", name, err))
 		}
 	}
-	s.source = external(intake.Registry(container, login), e.shelf.Address(), s)
+	s.source = externalSource(intake.Registry(container, login), e.shelf.Address(), s)
 	return flow.Done()
 }
 

@@ -210,7 +210,7 @@ func reportProgress(status *v1alpha2.VirtualDiskStatus, s *scope) {
 		points = 100
 	case s.transfer != nil && s.transfer.Phase != importer.Succeeded:
 		points = intake.Share(s.transfer.Progress) * 50
-	case s.transfer != nil:
+	case s.external() && (s.transfer != nil || s.underway()):
 		points = 50 + volumePoints(s)/2
 	case s.volume != nil:
 		points = volumePoints(s)

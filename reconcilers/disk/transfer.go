@@ -8,7 +8,7 @@ import (
 
 // importContent sets transfer: content from outside first goes to DVCR.
 func (e *engine) importContent(ctx context.Context, s *scope) flow.Outcome {
-	if s.filled() || s.source.external == nil {
+	if s.underway() || s.source.external == nil {
 		return flow.Done()
 	}
 	t, outcome := e.desk.Bring(ctx, s.request(), s.old.Conditions)

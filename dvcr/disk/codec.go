@@ -24,14 +24,13 @@ func newEncoder(concurrency int) *zstd.Encoder {
 	return e
 }
 
-// newDecoder returns a decoder for frames, safe for concurrent use. It leaves the frames' own checksums to stock tools,
-// because every chunk's sha256 is compared anyway, and never writes beyond the capacity it is given.
+// newDecoder returns a decoder for frames, safe for concurrent use. It never writes beyond the capacity it is given. The
+// frames' own checksums are compared besides the sha256 of their content, so that damage to them is found as well.
 func newDecoder(concurrency int) *zstd.Decoder {
 	d, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(concurrency),
 		zstd.WithDecoderMaxMemory(maxChunk),
-		zstd.WithDecodeAllCapLimit(true),
-		zstd.IgnoreChecksum(true))
+		zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		panic(err) // the options are constants
 	}

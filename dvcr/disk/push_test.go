@@ -25,8 +25,8 @@ type region struct {
 	size int
 }
 
-// content makes the bytes of a disk: half of each region's bytes are random, the other half repeats, so that it compresses.
-func content(regions ...region) []byte {
+// makeContent makes the bytes of a disk: half of each region's bytes are random, the other half repeats, so that it compresses.
+func makeContent(regions ...region) []byte {
 	var out []byte
 	for _, r := range regions {
 		part := make([]byte, r.size)
@@ -88,18 +88,18 @@ func TestRoundTrip(t *testing.T) {
 	cases := map[string][]byte{
 		"empty":               nil,
 		"one byte":            {1},
-		"one sector":          content(region{1, 512}),
-		"all zero":            content(region{0, 5 * mib}),
-		"zero, below a hole":  content(region{0, 20 * kib}),
-		"data only":           content(region{1, 3 * mib}),
-		"hole in front":       content(region{0, 3 * mib}, region{1, mib}),
-		"hole at the end":     content(region{1, mib}, region{0, 3 * mib}),
-		"holes of each size":  content(region{1, mib}, region{0, 4 * kib}, region{2, mib}, region{0, 28 * kib}, region{3, 4 * kib}, region{0, 32 * kib}, region{4, 64 * kib}, region{0, mib}, region{5, 4 * kib}),
-		"odd size":            content(region{1, mib}, region{0, 100 * kib}, region{2, mib + 777}),
-		"across the window":   content(region{0, 62 * mib}, region{1, 5 * mib}, region{0, 70 * mib}, region{2, mib}),
-		"repeated content":    content(region{1, 2 * mib}, region{0, mib}, region{1, 2 * mib}, region{0, mib}, region{1, 2 * mib}),
-		"more than one slab":  content(region{7, 9 * mib}, region{0, 40 * kib}, region{8, 3 * mib}),
-		"zeros at slab edges": content(region{1, 2*mib - 4*kib}, region{0, 8 * kib}, region{2, 2*mib - 20*kib}, region{0, 36 * kib}, region{3, mib}),
+		"one sector":          makeContent(region{1, 512}),
+		"all zero":            makeContent(region{0, 5 * mib}),
+		"zero, below a hole":  makeContent(region{0, 20 * kib}),
+		"data only":           makeContent(region{1, 3 * mib}),
+		"hole in front":       makeContent(region{0, 3 * mib}, region{1, mib}),
+		"hole at the end":     makeContent(region{1, mib}, region{0, 3 * mib}),
+		"holes of each size":  makeContent(region{1, mib}, region{0, 4 * kib}, region{2, mib}, region{0, 28 * kib}, region{3, 4 * kib}, region{0, 32 * kib}, region{4, 64 * kib}, region{0, mib}, region{5, 4 * kib}),
+		"odd size":            makeContent(region{1, mib}, region{0, 100 * kib}, region{2, mib + 777}),
+		"across the window":   makeContent(region{0, 62 * mib}, region{1, 5 * mib}, region{0, 70 * mib}, region{2, mib}),
+		"repeated content":    makeContent(region{1, 2 * mib}, region{0, mib}, region{1, 2 * mib}, region{0, mib}, region{1, 2 * mib}),
+		"more than one slab":  makeContent(region{7, 9 * mib}, region{0, 40 * kib}, region{8, 3 * mib}),
+		"zeros at slab edges": makeContent(region{1, 2*mib - 4*kib}, region{0, 8 * kib}, region{2, 2*mib - 20*kib}, region{0, 36 * kib}, region{3, mib}),
 	}
 	for name, raw := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestRoundTrip(t *testing.T) {
 // TestSourcesAgree pushes the same disk as a stream, as a sparse file and as qcow2 of several kinds: the digest names the
 // content, whatever carried it.
 func TestSourcesAgree(t *testing.T) {
-	raw := content(region{1, 3 * mib}, region{0, 4 * kib}, region{2, 100 * kib}, region{0, 5 * mib}, region{3, 64 * kib}, region{0, 36 * kib}, region{4, mib}, region{0, 60 * kib})
+	raw := makeContent(region{1, 3 * mib}, region{0, 4 * kib}, region{2, 100 * kib}, region{0, 5 * mib}, region{3, 64 * kib}, region{0, 36 * kib}, region{4, mib}, region{0, 60 * kib})
 	dir := t.TempDir()
 	sparse := filepath.Join(dir, "sparse.raw")
 	writeSparse(t, sparse, raw)
@@ -215,7 +215,7 @@ func openQCOW2(t *testing.T, raw, dir, format, options string, args ...string) d
 	return src
 }
 
-func qemuImg(t *testing.T, args ...string) {
+func qemuImg(t testing.TB, args ...string) {
 	t.Helper()
 	if out, err := exec.Command("qemu-img", args...).CombinedOutput(); err != nil {
 		t.Fatalf("qemu-img %v: %v\n%s(install qemu-utils)", args, err, out)
@@ -224,9 +224,9 @@ func qemuImg(t *testing.T, args ...string) {
 
 func TestPushReusesBase(t *testing.T) {
 	store := memory.New()
-	v1 := content(region{1, 4 * mib}, region{0, mib}, region{2, 4 * mib})
+	v1 := makeContent(region{1, 4 * mib}, region{0, mib}, region{2, 4 * mib})
 	// The same files, moved by one block and with one change, as a rebuilt image has them.
-	v2 := content(region{9, 4 * kib}, region{1, 4 * mib}, region{0, mib}, region{3, 100 * kib}, region{2, 4 * mib})
+	v2 := makeContent(region{9, 4 * kib}, region{1, 4 * mib}, region{0, mib}, region{3, 100 * kib}, region{2, 4 * mib})
 	first := push(t, v1, store, "v1", disk.PushOptions{})
 	alone := push(t, v2, memory.New(), "v2", disk.PushOptions{})
 	counted := &counting{Target: store}
@@ -247,7 +247,7 @@ func TestPushReusesBase(t *testing.T) {
 
 func TestPushResumes(t *testing.T) {
 	store := memory.New()
-	raw := content(region{1, 90 * mib}, region{2, 90 * mib})
+	raw := makeContent(region{1, 90 * mib}, region{2, 90 * mib})
 	broken := &counting{Target: store, packLimit: 2}
 	_, err := disk.Push(t.Context(), disk.NewStream(bytes.NewReader(raw), -1), broken, "v1", disk.PushOptions{})
 	if !errors.Is(err, errCut) {
@@ -267,7 +267,7 @@ func TestPushResumes(t *testing.T) {
 }
 
 func TestPushRefuses(t *testing.T) {
-	raw := content(region{1, 3 * mib}, region{0, 3 * mib})
+	raw := makeContent(region{1, 3 * mib}, region{0, 3 * mib})
 	cases := map[string]struct {
 		src     disk.Source
 		options disk.PushOptions
@@ -295,7 +295,7 @@ func TestPushRefuses(t *testing.T) {
 
 func TestPushCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	raw := content(region{1, 20 * mib})
+	raw := makeContent(region{1, 20 * mib})
 	_, err := disk.Push(ctx, disk.NewStream(bytes.NewReader(raw), -1), memory.New(), "v1",
 		disk.PushOptions{Progress: func(disk.Progress) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
@@ -304,7 +304,7 @@ func TestPushCanceled(t *testing.T) {
 }
 
 func TestRestoreLeavesHoles(t *testing.T) {
-	raw := content(region{1, mib}, region{0, 200 * mib}, region{2, mib})
+	raw := makeContent(region{1, mib}, region{0, 200 * mib}, region{2, mib})
 	store := memory.New()
 	push(t, raw, store, "v1", disk.PushOptions{})
 	f := restore(t, store, "v1")
@@ -314,7 +314,7 @@ func TestRestoreLeavesHoles(t *testing.T) {
 }
 
 func TestRestoreReplacesContent(t *testing.T) {
-	raw := content(region{0, 100 * kib}, region{1, mib})
+	raw := makeContent(region{0, 100 * kib}, region{1, mib})
 	store := memory.New()
 	push(t, raw, store, "v1", disk.PushOptions{})
 	f, err := os.Create(filepath.Join(t.TempDir(), "disk.raw"))
@@ -322,7 +322,7 @@ func TestRestoreReplacesContent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.Write(content(region{5, 4 * mib})); err != nil {
+	if _, err := f.Write(makeContent(region{5, 4 * mib})); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := disk.Restore(t.Context(), store, "v1", f, disk.RestoreOptions{}); err != nil {

@@ -12,6 +12,7 @@ import (
 	kflate "github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 	"github.com/lima-vm/go-qcow2reader/image/qcow2"
+	"github.com/lima-vm/go-qcow2reader/log"
 )
 
 // Limits of a qcow2 header, from its specification (cluster_bits, l1_size) or above any real image.
@@ -53,7 +54,7 @@ func OpenQCOW2(r io.ReaderAt, size int64) (Source, error) {
 	if err := h.check(); err != nil {
 		return nil, fmt.Errorf("open qcow2 image: %w", err)
 	}
-	registerDecompressors()
+	setUpLibrary()
 	img, err := qcow2.Open(onlyReaderAt{r}, nil)
 	if err == nil {
 		err = img.Readable()
@@ -157,8 +158,10 @@ func (q qcow2Map) next(off int64) (span, error) {
 	return span{}, io.EOF
 }
 
-// registerDecompressors teaches the qcow2 library, which keeps one table per process, a faster deflate and zstd.
-var registerDecompressors = sync.OnceFunc(func() {
+// setUpLibrary teaches the qcow2 library, which keeps one table per process, a faster deflate and zstd, and keeps it from
+// writing to this process's log.
+var setUpLibrary = sync.OnceFunc(func() {
+	log.SetWarnFunc(nil)
 	qcow2.SetDecompressor(qcow2.CompressionTypeZlib, func(r io.Reader) (io.ReadCloser, error) {
 		d := inflaters.Get().(*inflater) //nolint:errcheck // the pool holds nothing else
 		return d, d.reset(r)

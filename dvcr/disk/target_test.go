@@ -2,15 +2,19 @@ package disk_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"k8s.io/utils/clock"
 	"oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/dvcr/disk"
@@ -54,4 +58,35 @@ func allocated(t *testing.T, f *os.File) int64 {
 		t.Fatal(err)
 	}
 	return info.Sys().(*syscall.Stat_t).Blocks * 512
+}
+
+// instant is a clock for which pauses pass at once.
+type instant struct{ clock.RealClock }
+
+func (instant) After(time.Duration) <-chan time.Time {
+	c := make(chan time.Time, 1)
+	c <- time.Time{}
+	return c
+}
+
+func fetchJSON(t *testing.T, from oras.ReadOnlyTarget, d ocispec.Descriptor, into any) {
+	t.Helper()
+	b, err := content.FetchAll(t.Context(), from, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tagJSON(t *testing.T, to oras.Target, mediaType string, v any, tag string) {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oras.TagBytes(t.Context(), to, mediaType, b, tag); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -37,7 +37,7 @@ import (
 // world is one namespace of a real API server with a source, a ServiceAccount
 // and an Environment, worked on by a reconciler that runs when it is told to.
 type world struct {
-	*testing.T
+	testing.TB
 	admin     client.WithWatch
 	config    *rest.Config
 	scheme    *runtime.Scheme
@@ -53,10 +53,12 @@ type world struct {
 
 const account = "deployer"
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
-	t.Parallel()
-	w := &world{T: t, config: kubetest.StartFS(t, crd.Files), scheme: newScheme(t), events: &flowtest.Recorder{}}
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel()
+	}
+	w := &world{TB: t, config: kubetest.StartFS(t, crd.Files), scheme: newScheme(t), events: &flowtest.Recorder{}}
 	w.config.QPS = -1
 	w.admin = must(client.NewWithWatch(w.config, client.Options{Scheme: w.scheme}))(t)
 	w.namespace = kubetest.Namespace(t, w.admin)
@@ -74,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func newScheme(t *testing.T) *runtime.Scheme {
+func newScheme(t testing.TB) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
@@ -85,8 +87,8 @@ func newScheme(t *testing.T) *runtime.Scheme {
 	return scheme
 }
 
-func must[T any](value T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
+func must[T any](value T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +195,7 @@ func (w *world) push(revision string, files map[string]string) {
 	for name, content := range files {
 		tree[name] = &fstest.MapFile{Data: []byte(content)}
 	}
-	digest := must(w.store.Put(w.Context(), tree))(w.T)
+	digest := must(w.store.Put(w.Context(), tree))(w)
 	repo := &v1alpha1.GitRepository{}
 	w.get("source", repo)
 	repo.Status.Artifact = &v1alpha1.Artifact{Revision: revision, Digest: digest, LastUpdateTime: metav1.NewTime(w.clock.Now())}
@@ -215,7 +217,7 @@ func (w *world) run() (ctrl.Result, error) {
 	w.Helper()
 	for range 10 {
 		before := w.env.ResourceVersion
-		result, err := flowtest.Reconcile(w.T, w.admin, w.engine, w.env)
+		result, err := flowtest.Reconcile(w, w.admin, w.engine, w.env)
 		if err != nil || w.env.ResourceVersion == before {
 			return result, err
 		}
@@ -368,7 +370,7 @@ func (w *world) running() {
 }
 
 // started is a world in which the first revision runs.
-func started(t *testing.T) *world {
+func started(t testing.TB) *world {
 	w := newWorld(t)
 	w.push("main@sha1:0001", map[string]string{"disk.yaml": rootDisk, "web.yaml": webMachine, "settings.yaml": settings})
 	w.settle()

@@ -97,8 +97,14 @@ func Headline(p Plan) string {
 		n    int32
 		text string
 	}{
-		{s.Create, "to create"}, {s.Live, "to change"}, {s.Restart, "to change at a restart"}, {s.Replace, "to replace"},
-		{s.Destroy, "to destroy"}, {s.Retain, "to retain"}, {s.None, "unchanged"}, {int32(len(p.Problems)), "refused"},
+		{s.Create, "to create"},
+		{s.Live, "to change"},
+		{s.Restart, "to change at a restart"},
+		{s.Replace, "to replace"},
+		{s.Destroy, "to destroy"},
+		{s.Retain, "to retain"},
+		{s.None, "unchanged"},
+		{int32(len(p.Problems)), "refused"},
 	}
 	var parts []string
 	for _, c := range counts {

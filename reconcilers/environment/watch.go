@@ -78,19 +78,34 @@ func newWatches(observed cache.Cache, c controller.Controller, m *memory) *watch
 // ensure watches a kind and waits until its objects are listed. A kind that the
 // cluster does not know has no objects.
 func (w *watches) ensure(ctx context.Context, gvk schema.GroupVersionKind) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.started[gvk] {
+	if w.has(gvk) {
 		return nil
 	}
 	kind := &unstructured.Unstructured{}
 	kind.SetGroupVersionKind(gvk)
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
-	if _, err := w.cache.GetInformer(ctx, kind); meta.IsNoMatchError(err) {
+	_, err := w.cache.GetInformer(ctx, kind)
+	switch {
+	case meta.IsNoMatchError(err):
 		return nil
-	} else if err != nil {
+	case err != nil:
 		return fmt.Errorf("watch %s (the controller needs get, list and watch on it): %w", gvk.GroupKind(), err)
+	}
+	return w.start(gvk, kind)
+}
+
+func (w *watches) has(gvk schema.GroupVersionKind) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.started[gvk]
+}
+
+func (w *watches) start(gvk schema.GroupVersionKind, kind *unstructured.Unstructured) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.started[gvk] {
+		return nil
 	}
 	if err := w.controller.Watch(source.Kind(w.cache, kind, w.handler())); err != nil {
 		return fmt.Errorf("watch %s: %w", gvk.GroupKind(), err)

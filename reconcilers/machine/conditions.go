@@ -112,7 +112,8 @@ func reportGuest(c flow.Conditions, s *scope) {
 }
 
 func runningReason(s *scope) (reason, message string) {
-	if failure := engineCondition(s.engine, kubevirtv1.VirtualMachineFailure); failure != nil && failure.Status == corev1.ConditionTrue {
+	if s.refused() {
+		failure := engineCondition(s.engine, kubevirtv1.VirtualMachineFailure)
 		return vmcondition.InternalVirtualMachineError, explain(failure.Reason, failure.Message)
 	}
 	switch s.state() {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,7 +53,7 @@ func (e *engineer) propagateTo(ctx context.Context, vm *v1alpha2.VirtualMachine,
 	if err := inherit(&meta, vm); err != nil {
 		return err
 	}
-	if reflect.DeepEqual(meta.Labels, before.GetLabels()) && reflect.DeepEqual(meta.Annotations, before.GetAnnotations()) {
+	if maps.Equal(meta.Labels, before.GetLabels()) && maps.Equal(meta.Annotations, before.GetAnnotations()) {
 		return nil
 	}
 	object.SetLabels(meta.Labels)

@@ -61,6 +61,8 @@ func offPhase(s *scope) v1alpha2.MachinePhase {
 	switch {
 	case s.state() == power.Stopping:
 		return v1alpha2.MachineStopping
+	case s.refused():
+		return v1alpha2.MachinePending
 	case s.inFlight(kubevirtv1.StartRequest) || s.state().Alive():
 		return v1alpha2.MachineStarting
 	case s.action == power.Start:
@@ -68,6 +70,12 @@ func offPhase(s *scope) v1alpha2.MachinePhase {
 	default:
 		return v1alpha2.MachineStopped
 	}
+}
+
+// refused tells that KubeVirt cannot do what the machine's configuration says.
+func (s *scope) refused() bool {
+	c := engineCondition(s.engine, kubevirtv1.VirtualMachineFailure)
+	return c != nil && c.Status == corev1.ConditionTrue
 }
 
 func failedToCreate(instance *kubevirtv1.VirtualMachineInstance) bool {

@@ -1,7 +1,9 @@
 package machine
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
@@ -38,8 +41,61 @@ type world struct {
 	recorder   *flowtest.Recorder
 	reconciler reconcile.Reconciler
 	vm         *v1alpha2.VirtualMachine
+	writes     *writes
 	// launched counts instances, so that each has a UID of its own.
 	launched int
+}
+
+// writes counts what is written, and lets one write fail.
+type writes struct {
+	count int
+	// failAt is the write that fails, counted from one; zero lets none fail.
+	failAt int
+}
+
+var errCut = errors.New("the connection was cut")
+
+func (w *writes) next() error {
+	w.count++
+	if w.count == w.failAt {
+		return errCut
+	}
+	return nil
+}
+
+func (w *writes) funcs() interceptor.Funcs {
+	return interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if err := w.next(); err != nil {
+				return err
+			}
+			return c.Create(ctx, object, options...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			if err := w.next(); err != nil {
+				return err
+			}
+			return c.Delete(ctx, object, options...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+			if err := w.next(); err != nil {
+				return err
+			}
+			return c.Patch(ctx, object, patch, options...)
+		},
+		SubResourcePatch: func(ctx context.Context, c client.Client, name string, object client.Object, patch client.Patch, options ...client.SubResourcePatchOption) error {
+			if err := w.next(); err != nil {
+				return err
+			}
+			return c.SubResource(name).Patch(ctx, object, patch, options...)
+		},
+		Apply: func(ctx context.Context, c client.WithWatch, object runtime.ApplyConfiguration, options ...client.ApplyOption) error {
+			if err := w.next(); err != nil {
+				return err
+			}
+			return c.Apply(ctx, object, options...)
+		},
+	}
 }
 
 func newWorld(t *testing.T, edit func(vm *v1alpha2.VirtualMachine), objects ...client.Object) *world {
@@ -56,7 +112,8 @@ func newWorld(t *testing.T, edit func(vm *v1alpha2.VirtualMachine), objects ...c
 	if edit != nil {
 		edit(w.vm)
 	}
-	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(append(objects, w.vm)...).
+	w.writes = &writes{}
+	builder := fake.NewClientBuilder().WithInterceptorFuncs(w.writes.funcs()).WithScheme(scheme).WithObjects(append(objects, w.vm)...).
 		WithStatusSubresource(&v1alpha2.VirtualMachine{}, &kubevirtv1.VirtualMachine{}, &kubevirtv1.VirtualMachineInstance{}).
 		WithTypeConverters(byJSON{managedfields.NewDeducedTypeConverter()})
 	for field, keys := range indexes {

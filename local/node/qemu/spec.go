@@ -1,5 +1,10 @@
 package qemu
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // Spec describes one guest completely: equal specs give equal command lines.
 type Spec struct {
 	Name        string
@@ -110,8 +115,17 @@ type Sockets struct {
 	VNC     string
 }
 
-// Node is the name of a disk in QEMU's block layer, for block_resize and the like.
-func Node(disk string) string { return "disk-" + disk }
+// Node is the name of a disk in QEMU's block layer, for block_resize and the like. A long name is cut, and told from
+// others by a hash: QEMU takes 31 bytes.
+func Node(disk string) string {
+	const limit, hashed = 31, 12
+	name := "disk-" + disk
+	if len(name) <= limit {
+		return name
+	}
+	sum := sha256.Sum256([]byte(disk))
+	return name[:limit-hashed-1] + "-" + hex.EncodeToString(sum[:hashed/2])
+}
 
 // AgentChannel is the id of the guest agent's character device, for query-chardev.
 const AgentChannel = "agent"

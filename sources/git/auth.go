@@ -2,6 +2,7 @@ package git
 
 import (
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -145,6 +146,9 @@ func (a Auth) secrets() []string {
 		if s != "" {
 			secrets = append(secrets, s)
 		}
+	}
+	if a.Username != "" {
+		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(a.Username+":"+a.Password)))
 	}
 	return secrets
 }

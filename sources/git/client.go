@@ -107,29 +107,35 @@ func (c *Client) list(ctx context.Context, remote Remote, op string) (advertised
 // FetchInto brings one refspec into a storage, without history when depth is 1 and with all of it when depth is 0.
 // Nothing new is no error.
 func (c *Client) FetchInto(ctx context.Context, remote Remote, into storage.Storer, spec config.RefSpec, depth int) error {
+	_, err := c.fetchInto(ctx, remote, into, spec, depth)
+	return err
+}
+
+// fetchInto also returns a channel that closes when the storage is no longer used, which may be after the timeout.
+func (c *Client) fetchInto(ctx context.Context, remote Remote, into storage.Storer, spec config.RefSpec, depth int) (<-chan struct{}, error) {
 	const op = "fetch"
+	over := make(chan struct{})
 	s, err := remote.open(op, into)
 	if err != nil {
-		return err
+		close(over)
+		return over, err
 	}
 	err = await(ctx, remote, func(ctx context.Context) error {
+		defer close(over)
 		return s.remote.FetchContext(ctx, &git.FetchOptions{
 			RefSpecs: []config.RefSpec{spec}, Depth: depth, Tags: git.NoTags, Force: true,
 			Auth: s.auth, CABundle: remote.Auth.CA, ClientCert: remote.Auth.Cert, ClientKey: remote.Auth.Key,
 			ProxyOptions: remote.proxy(),
 		})
 	})
-	if errors.Is(err, git.NoErrAlreadyUpToDate) {
-		return nil
-	}
 	var none git.NoMatchingRefSpecError
-	if errors.As(err, &none) {
-		return remote.errorf(op, ErrNotFound, "the repository has no %s", spec.Src())
+	switch {
+	case errors.Is(err, git.NoErrAlreadyUpToDate):
+		return over, nil
+	case errors.As(err, &none):
+		return over, remote.errorf(op, ErrNotFound, "the repository has no %s", spec.Src())
 	}
-	if errors.Is(err, git.ErrExactSHA1NotSupported) {
-		return err //nolint:wrapcheck // the caller decides by it and never shows it
-	}
-	return remote.fail(op, s.explain(err))
+	return over, remote.fail(op, s.explain(err))
 }
 
 // Push sends one refspec from a storage. A reference of the remote that is not an ancestor of ours is ErrMoved.

@@ -106,11 +106,11 @@ func (c *Client) try(ctx context.Context, remote Remote, commit string, a attemp
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errLocal, err)
 	}
-	err = c.FetchInto(ctx, remote, p, config.RefSpec(a.source+":"+fetched), a.depth)
+	over, err := c.fetchInto(ctx, remote, p, config.RefSpec(a.source+":"+fetched), a.depth)
 	if err == nil && p.HasEncodedObject(plumbing.NewHash(commit)) == nil {
 		return p, nil
 	}
-	return nil, errors.Join(err, p.Close())
+	return nil, errors.Join(err, p.closeAfter(over))
 }
 
 // candidates are the full names that a short one may stand for.
@@ -161,6 +161,20 @@ func (p *pack) Close() error {
 		return fmt.Errorf("remove pack: %w", err)
 	}
 	return nil
+}
+
+// closeAfter is Close that does not pull the storage away from a transfer which has not noticed yet that its time is up.
+func (p *pack) closeAfter(over <-chan struct{}) error {
+	select {
+	case <-over:
+		return p.Close()
+	default:
+		go func() {
+			<-over
+			_ = p.Close() // what is left is swept by the next NewClient
+		}()
+		return nil
+	}
 }
 
 // PackfileWriter limits what go-git writes to disk.

@@ -397,6 +397,36 @@ func TestServerError(t *testing.T) {
 	}
 }
 
+func TestServerThatEchoesCredentials(t *testing.T) {
+	s := newServer(t)
+	web := s.guarded(nil)
+	web.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		http.Error(w, fmt.Sprintf("cannot log in %s with %s (%s)", user, password, r.Header.Get("Authorization")), http.StatusInternalServerError)
+	})
+	web.Start()
+	defer web.Close()
+	for _, auth := range []git.Auth{{Username: "me", Password: "hunter2"}, {BearerToken: "hunter2"}} {
+		_, err := git.NewClient().Resolve(t.Context(), git.Remote{URL: web.URL + "/x", Auth: auth}, git.Ref{})
+		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "bWU6aHVudGVyMg") {
+			t.Errorf("the error shows a credential: %v", err)
+		}
+	}
+}
+
+func TestFetchThatTakesTooLong(t *testing.T) {
+	s := newServer(t)
+	revision := git.Revision{Ref: "main", Commit: s.head()}
+	web := s.guarded(nil)
+	web.Config.Handler = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	web.Start()
+	defer web.Close()
+	remote := git.Remote{URL: web.URL + "/demo.git", Timeout: 10 * time.Millisecond}
+	if _, err := git.NewClient(git.WithTempDir(t.TempDir())).Fetch(t.Context(), remote, revision, git.Options{}); !errors.Is(err, git.ErrUnreachable) {
+		t.Errorf("Fetch() = %v, want ErrUnreachable", err)
+	}
+}
+
 func TestParseRevision(t *testing.T) {
 	commit := strings.Repeat("0a", 20)
 	for _, want := range []git.Revision{{Ref: "main", Commit: commit}, {Ref: "a@b/c", Commit: commit}, {Commit: commit}} {

@@ -18,6 +18,6 @@ func ExampleStart() {
 		fmt.Println(err)
 		return
 	}
-	defer plane.Stop(ctx)
+	defer func() { _ = plane.Stop(ctx) }()
 	fmt.Println("kubectl --kubeconfig", plane.Kubeconfig(), "get namespaces")
 }

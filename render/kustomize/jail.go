@@ -28,6 +28,8 @@ type jail struct {
 	tree  fs.FS
 	extra map[string][]byte                 // files of ours, by absolute path; they hide those of the tree
 	dirs  map[string]map[string]fs.FileMode // what stands in a directory of the tree, by relative path
+
+	failure error // of the tree itself, met by kustomize, which reports it as if the file were wrong
 }
 
 func newJail(t fs.FS) *jail {
@@ -63,8 +65,22 @@ func (j *jail) list(dir string) (map[string]fs.FileMode, error) {
 	return list, nil
 }
 
+// pathFault is what is wrong with a path of the source. Any other error of the jail is a failure of the tree itself.
+type pathFault struct {
+	path    string
+	problem string
+	missing bool
+}
+
+// Error implements error.
+func (f *pathFault) Error() string { return f.path + " " + f.problem }
+
+func missing(name string) error {
+	return &pathFault{path: name, problem: "is not in the source", missing: true}
+}
+
 // mode returns the type of a file of the tree. It looks at each directory on the way, because the tree itself may be
-// one that follows links. The error is fs.ErrNotExist, tree.ErrSymlink or tree.ErrSubmodule for the path that causes it.
+// one that follows links.
 func (j *jail) mode(name string) (fs.FileMode, error) {
 	mode, dir := fs.ModeDir, "."
 	if name == "." {
@@ -77,18 +93,18 @@ func (j *jail) mode(name string) (fs.FileMode, error) {
 		}
 		found := false
 		if mode, found = list[part]; !found {
-			return 0, &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
+			return 0, missing(name)
 		}
 		dir = path.Join(dir, part)
 		if err := tree.Usable(mode); err != nil {
-			return 0, &fs.PathError{Op: "find", Path: dir, Err: err}
+			return 0, &pathFault{path: dir, problem: err.Error()}
 		}
 		if !mode.IsDir() && dir != name {
-			return 0, &fs.PathError{Op: "find", Path: name, Err: fs.ErrNotExist}
+			return 0, missing(name)
 		}
 	}
 	if !mode.IsDir() && !mode.IsRegular() {
-		return 0, &fs.PathError{Op: "find", Path: name, Err: errors.New("is neither a file nor a directory")}
+		return 0, &pathFault{path: name, problem: "is neither a file nor a directory"}
 	}
 	return mode, nil
 }
@@ -100,7 +116,7 @@ func (j *jail) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	if mode.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("is a directory")}
+		return nil, &pathFault{path: name, problem: "is a directory"}
 	}
 	content, err := fs.ReadFile(j.tree, name)
 	if err != nil {
@@ -118,7 +134,12 @@ func (j *jail) ReadFile(name string) ([]byte, error) {
 	if !ok {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
 	}
-	return j.read(inside)
+	content, err := j.read(inside)
+	var wrong *pathFault
+	if err != nil && !errors.As(err, &wrong) {
+		j.failure = err
+	}
+	return content, err
 }
 
 // IsDir implements filesys.FileSystem.

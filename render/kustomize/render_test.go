@@ -503,24 +503,72 @@ func TestFaultsAreRemembered(t *testing.T) {
 
 func TestBrokenTreesAreNotRemembered(t *testing.T) {
 	broken := errors.New("the disk is broken")
-	files := fstest.MapFS{"vm.yaml": {Data: []byte(manifest("VirtualMachine", "web"))}}
-	r := New(10)
-	_, err := r.Render(t.Context(), "sha256:1", failing{files, broken}, Options{})
-	var fault *Error
-	if !errors.Is(err, broken) || errors.As(err, &fault) {
-		t.Errorf("Render() = %v, want the failure of the tree and no fault of the source", err)
+	files := source("sub/vm.yaml", manifest("VirtualMachine", "web"))
+	tests := map[string]failing{
+		"files":       {FS: files, file: broken},
+		"directories": {FS: files, dir: broken},
+		"gone":        {FS: files, file: &fs.PathError{Op: "open", Path: "vm.yaml", Err: errors.Join(broken, fs.ErrNotExist)}},
 	}
-	if _, err := r.Render(t.Context(), "sha256:1", files, Options{}); err != nil {
-		t.Errorf("Render() = %v after the tree was repaired", err)
+	for name, tree := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := New(10)
+			for _, o := range []Options{{}, {Path: "sub"}} {
+				_, err := r.Render(t.Context(), "sha256:1", tree, o)
+				var fault *Error
+				if !errors.Is(err, broken) || errors.As(err, &fault) {
+					t.Errorf("Render(%s) = %v, want the failure of the tree and no fault of the source", o.Path, err)
+				}
+				if _, err := r.Render(t.Context(), "sha256:1", files, o); err != nil {
+					t.Errorf("Render(%s) = %v after the tree was repaired", o.Path, err)
+				}
+			}
+		})
 	}
 }
 
+// TestTreeBreaksUnderKustomize lets a file be read by the scan and not by kustomize.
+func TestTreeBreaksUnderKustomize(t *testing.T) {
+	files := source("kustomization.yaml", "configMapGenerator: [{name: a, files: [f]}]\n", "f", "x")
+	broken := errors.New("the disk is broken")
+	tree := failingFile{FS: files, name: "f", err: broken}
+	if _, err := New(1).Render(t.Context(), "sha256:1", tree, Options{}); !errors.Is(err, broken) {
+		t.Errorf("Render() = %v, want the failure of the tree", err)
+	}
+}
+
+// failingFile is a tree of which one file cannot be read.
+type failingFile struct {
+	fs.FS
+	name string
+	err  error
+}
+
+func (f failingFile) ReadFile(name string) ([]byte, error) {
+	if name == f.name {
+		return nil, f.err
+	}
+	return fs.ReadFile(f.FS, name)
+}
+
+// failing is a tree whose files or directories cannot be read.
 type failing struct {
 	fs.FS
-	err error
+	file, dir error
 }
 
-func (f failing) ReadFile(string) ([]byte, error) { return nil, f.err }
+func (f failing) ReadFile(name string) ([]byte, error) {
+	if f.file != nil {
+		return nil, f.file
+	}
+	return fs.ReadFile(f.FS, name)
+}
+
+func (f failing) ReadDir(name string) ([]fs.DirEntry, error) {
+	if f.dir != nil {
+		return nil, f.dir
+	}
+	return fs.ReadDir(f.FS, name)
+}
 
 func TestGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

@@ -123,14 +123,14 @@ func (s *scan) base(value string) (string, error) {
 		return "", fault("is not a path within the source")
 	}
 	mode, err := s.jail.mode(dir)
-	var where *fs.PathError
+	var wrong *pathFault
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, &wrong) && wrong.missing:
 		return "", fault("is not in the source")
-	case errors.As(err, &where) && tree.Usable(mode) == nil && !errors.Is(err, fs.ErrPermission):
-		return "", fault(fmt.Sprintf("%s %v", where.Path, where.Err))
+	case errors.As(err, &wrong):
+		return "", fault(wrong.Error())
 	case err != nil:
-		return "", err
+		return "", fmt.Errorf("read source: %w", err)
 	case !mode.IsDir():
 		return "", fault("is a file where a directory must stand")
 	}
@@ -175,6 +175,9 @@ func (s *scan) build(dir, root string) (resmap.ResMap, error) {
 	case <-s.ctx.Done():
 		return nil, fmt.Errorf("render: %w", context.Cause(s.ctx))
 	case o := <-done:
+		if s.jail.failure != nil {
+			return nil, s.jail.failure
+		}
 		if o.err != nil {
 			return nil, s.diagnose(dir, o.err)
 		}

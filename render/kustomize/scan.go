@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -94,16 +93,16 @@ func (s *scan) resolve(m mention, value string) (name string, isDir bool, err er
 
 // explain makes an *Error from what the jail found wrong with a path.
 func (s *scan) explain(m mention, value string, err error) error {
-	var where *fs.PathError
+	var wrong *pathFault
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrNotExist):
+	case !errors.As(err, &wrong):
+		return fmt.Errorf("read source: %w", err)
+	case wrong.missing:
 		return m.fault(value, fmt.Sprintf("%q is not in the source", value), "check the path, and the ignore rules and sparse checkout of the source")
-	case errors.As(err, &where):
-		return m.fault(value, fmt.Sprintf("%s %v", where.Path, where.Err), "")
 	}
-	return fmt.Errorf("read source: %w", err)
+	return m.fault(value, wrong.Error(), "")
 }
 
 // file is resolve for a path that must be a file.

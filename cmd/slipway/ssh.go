@@ -55,15 +55,12 @@ func runSSH(ctx context.Context, g *globals, machine, command string, o sshOptio
 	if err != nil {
 		return err
 	}
-	address, err := sshAddress(ctx, c, machine)
-	if err != nil {
-		return err
-	}
 	config, err := sshConfig(g, c.namespace+"/"+machine, o)
 	if err != nil {
 		return err
 	}
-	conn, err := dialSSH(ctx, address, config, o.timeout)
+	where := func(ctx context.Context) (string, error) { return sshAddress(ctx, c, machine) }
+	conn, err := dialSSH(ctx, where, config, o.timeout)
 	if err != nil {
 		return fmt.Errorf("log in to %s@%s: %w", o.user, machine, err)
 	}
@@ -127,15 +124,16 @@ func rememberHost(file, host string) ssh.HostKeyCallback {
 	}
 }
 
-// dialSSH retries while the guest is still booting, which also means until its
-// first boot has taken the key; a changed host key is final.
-func dialSSH(ctx context.Context, address string, config *ssh.ClientConfig, timeout time.Duration) (*ssh.Client, error) {
+// dialSSH retries while the guest is starting or still booting, which also means
+// until its first boot has taken the key; a changed host key is final. The
+// address is asked for each time, because a new instance has a new one.
+func dialSSH(ctx context.Context, where func(context.Context) (string, error), config *ssh.ClientConfig, timeout time.Duration) (*ssh.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	retry := time.NewTicker(500 * time.Millisecond)
 	defer retry.Stop()
 	for {
-		conn, err := ssh.Dial("tcp", address, config)
+		conn, err := dialOnce(ctx, where, config)
 		if err == nil {
 			return conn, nil
 		}
@@ -148,6 +146,18 @@ func dialSSH(ctx context.Context, address string, config *ssh.ClientConfig, time
 			return nil, fmt.Errorf("no answer in %s: %w; `slipway console` shows what the guest does", timeout, err)
 		}
 	}
+}
+
+func dialOnce(ctx context.Context, where func(context.Context) (string, error), config *ssh.ClientConfig) (*ssh.Client, error) {
+	address, err := where(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := ssh.Dial("tcp", address, config)
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", address, err)
+	}
+	return conn, nil
 }
 
 func sshSession(conn *ssh.Client, command string) error {

@@ -67,8 +67,8 @@ func Start(ctx context.Context, o Options, progress Progress) (*Platform, error)
 		{"Starting the registry DVCR", p.startDVCR},
 		{"Starting the control plane", p.startControlPlane},
 		{"Installing kinds and roles", p.install},
-		{"Starting the controllers", p.startControllers},
 		{"Serving Git", p.startGit},
+		{"Starting the controllers", p.startControllers},
 		{"Following the source", p.followSource},
 	} {
 		progress.Step(step.name)

@@ -146,8 +146,10 @@ func TestMachineIsDefaulted(t *testing.T) {
 		"network ids": {
 			edit: func(vm *v1alpha2.VirtualMachine) {
 				vm.Spec.Networks = []v1alpha2.NetworkSpec{
-					{Type: v1alpha2.NetworkMain}, {Type: v1alpha2.NetworkNamespaced, Name: "a"},
-					{Type: v1alpha2.NetworkNamespaced, Name: "b", ID: ptr.To(2)}, {Type: v1alpha2.NetworkCluster, Name: "c"},
+					{Type: v1alpha2.NetworkMain},
+					{Type: v1alpha2.NetworkNamespaced, Name: "a"},
+					{Type: v1alpha2.NetworkNamespaced, Name: "b", ID: ptr.To(2)},
+					{Type: v1alpha2.NetworkCluster, Name: "c"},
 				}
 			},
 			want: map[string]any{"/spec/networks/0/id": 1.0, "/spec/networks/1/id": 3.0, "/spec/networks/3/id": 4.0},

@@ -99,7 +99,7 @@ func networkIDs(networks []v1alpha2.NetworkSpec) []jsonpatch.Operation {
 		}
 		id := mainNetworkID
 		if n.Type != v1alpha2.NetworkMain {
-			for id = firstNetworkID; taken[id]; id++ { //nolint:revive // the search is in the condition
+			for id = firstNetworkID; taken[id]; id++ {
 			}
 			taken[id] = true
 		}

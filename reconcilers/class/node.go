@@ -55,7 +55,7 @@ func suits(node *corev1.Node, class *v1alpha2.VirtualMachineClassSpec) bool {
 func hasProcessor(node *corev1.Node, cpu *v1alpha2.ClassCPU) bool {
 	switch cpu.Type {
 	case v1alpha2.CPUTypeModel:
-		return !labelled(node, kubevirtv1.CPUModelLabel) || node.Labels[kubevirtv1.CPUModelLabel+cpu.Model] == labelTrue
+		return !labeled(node, kubevirtv1.CPUModelLabel) || node.Labels[kubevirtv1.CPUModelLabel+cpu.Model] == labelTrue
 	case v1alpha2.CPUTypeFeatures:
 		own := features(node)
 		return len(own) == 0 || !slices.ContainsFunc(cpu.Features, func(f string) bool { return !own[f] })
@@ -64,7 +64,7 @@ func hasProcessor(node *corev1.Node, cpu *v1alpha2.ClassCPU) bool {
 	}
 }
 
-func labelled(node *corev1.Node, prefix string) bool {
+func labeled(node *corev1.Node, prefix string) bool {
 	for key := range node.Labels {
 		if strings.HasPrefix(key, prefix) {
 			return true

@@ -70,9 +70,9 @@ func processor(spec *v1alpha2.VirtualMachineSpec, class *v1alpha2.VirtualMachine
 		return nil, err
 	}
 	cpu := &kubevirtv1.CPU{
-		Cores:      uint32(topology.CoresPerSocket), //nolint:gosec // at least 1
-		Sockets:    uint32(topology.Sockets),        //nolint:gosec // at least 1
-		MaxSockets: uint32(topology.Sockets),        //nolint:gosec // at least 1
+		Cores:      uint32(topology.CoresPerSocket),
+		Sockets:    uint32(topology.Sockets),
+		MaxSockets: uint32(topology.Sockets),
 		Threads:    1,
 	}
 	return cpu, setModel(cpu, class)

@@ -67,8 +67,10 @@ func TestVirtualMachineGolden(t *testing.T) {
 		},
 		"images": func(in *kubevirt.Input) {
 			refs := []v1alpha2.BlockDeviceSpecRef{
-				{Kind: v1alpha2.ClusterImageDevice, Name: "installer"}, {Kind: v1alpha2.ImageDevice, Name: "tools"},
-				{Kind: v1alpha2.ImageDevice, Name: "kept"}, {Kind: v1alpha2.DiskDevice, Name: "root"},
+				{Kind: v1alpha2.ClusterImageDevice, Name: "installer"},
+				{Kind: v1alpha2.ImageDevice, Name: "tools"},
+				{Kind: v1alpha2.ImageDevice, Name: "kept"},
+				{Kind: v1alpha2.DiskDevice, Name: "root"},
 			}
 			in.Machine.Spec.BlockDeviceRefs = refs
 			in.Machine.Spec.Provisioning = &v1alpha2.Provisioning{Type: v1alpha2.ProvisioningTypeUserDataRef, UserDataRef: &v1alpha2.UserDataRef{Kind: "Secret", Name: "init"}}
@@ -134,11 +136,11 @@ func compareGolden(t *testing.T, name string, object any) {
 	}
 	path := filepath.Join("testdata", name+".yaml")
 	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil { //nolint:gosec // a test's golden file
+		if err := os.WriteFile(path, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path) //nolint:gosec // a test's golden file
+	want, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

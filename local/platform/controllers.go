@@ -10,7 +10,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/local/node"
@@ -54,7 +53,13 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 	if err := p.startEngine(ctx, mgr); err != nil {
 		return "", err
 	}
+	if err := p.installWebhooks(ctx, mgr); err != nil {
+		return "", err
+	}
 	p.run(ctx, mgr, imports)
+	if err := waitServing(ctx, mgr); err != nil {
+		return "", err
+	}
 	return "guests run on " + p.engine.Accelerator().Accelerator, nil
 }
 
@@ -68,14 +73,14 @@ func (p *Platform) newManager() (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	certificates, err := p.webhookCertificates()
+	server, err := p.newWebhookServer()
 	if err != nil {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(p.plane.Config(), ctrl.Options{
 		Scheme:        scheme,
-		Metrics:       metricsserver.Options{BindAddress: "0"},
-		WebhookServer: webhook.NewServer(webhook.Options{Host: loopback, Port: certificates.port, CertDir: certificates.dir}),
+		Metrics:       metricsserver.Options{BindAddress: p.options.MetricsAddress},
+		WebhookServer: server,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)

@@ -16,6 +16,7 @@ import (
 	"slipway.dev/slipway/local/kube"
 	"slipway.dev/slipway/local/node"
 	nodecrd "slipway.dev/slipway/local/node/crd"
+	"slipway.dev/slipway/reconcilers/admission"
 	"slipway.dev/slipway/reconcilers/setup"
 )
 
@@ -34,6 +35,8 @@ type Options struct {
 	ServiceAccount string
 	// SampleImage is a ready image for the demo; empty builds it.
 	SampleImage string
+	// MetricsAddress serves Prometheus metrics; "0" or empty serves none.
+	MetricsAddress string
 	// CopyKubeconfig is a further file to write the admin kubeconfig to.
 	CopyKubeconfig string
 }
@@ -49,14 +52,18 @@ type Platform struct {
 	engine *node.Node
 	client client.WithWatch
 
-	ready  Ready
-	failed chan error
-	undo   []func(context.Context) error
+	ready    Ready
+	webhooks admission.Endpoint
+	failed   chan error
+	undo     []func(context.Context) error
 }
 
 // Start brings the platform up, part by part. When a part fails, those that
 // already run are stopped and its error says what to do.
 func Start(ctx context.Context, o Options, progress Progress) (*Platform, error) {
+	if o.MetricsAddress == "" {
+		o.MetricsAddress = "0"
+	}
 	p := &Platform{options: o, progress: progress, failed: make(chan error, 1)}
 	for _, step := range []struct {
 		name string

@@ -32,3 +32,16 @@ func stableListener(file string) (net.Listener, error) {
 	}
 	return listener, nil
 }
+
+// stableAddress is stableListener for those who listen by themselves.
+func stableAddress(file string) (string, error) {
+	listener, err := stableListener(file)
+	if err != nil {
+		return "", err
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		return "", fmt.Errorf("free %s: %w", address, err)
+	}
+	return address, nil
+}

@@ -95,13 +95,9 @@ func (p *Platform) startGit(ctx context.Context) (string, error) {
 		p.ready.GitURL = p.options.Source
 		return "from " + p.options.Source, nil
 	}
-	listener, err := stableListener(filepath.Join(p.options.Layout.Git(), "address"))
+	address, err := stableAddress(filepath.Join(p.options.Layout.Git(), "address"))
 	if err != nil {
 		return "", err
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		return "", fmt.Errorf("free %s: %w", address, err)
 	}
 	p.git, err = gitserver.New(gitserver.Options{Addr: address, OnPush: func(string) { p.pushed(ctx) }})
 	if err != nil {

@@ -58,6 +58,8 @@ func reportDeletion(s *scope, result flow.Result) {
 }
 
 func reportConditions(s *scope, result flow.Result) {
+	before := slices.Clone(s.env.Status.Conditions)
+	defer func() { keepTransitions(before, s.env.Status.Conditions) }()
 	conditions := flow.Conditions{List: &s.env.Status.Conditions, Generation: s.env.Generation, Now: s.now}
 	conditions.Kstatus(result, v1alpha1.SucceededReason, readyMessage(s))
 	o := result.Outcome
@@ -71,6 +73,17 @@ func reportConditions(s *scope, result flow.Result) {
 	reportPlanned(conditions, s, o)
 	reportApplied(conditions, s, o)
 	reportHealthy(conditions, s)
+}
+
+// keepTransitions gives conditions that say what they said before their old
+// transition time back, however they were written.
+func keepTransitions(before, after []metav1.Condition) {
+	for i := range after {
+		old := meta.FindStatusCondition(before, after[i].Type)
+		if old != nil && old.Status == after[i].Status {
+			after[i].LastTransitionTime = old.LastTransitionTime
+		}
+	}
 }
 
 func readyMessage(s *scope) string {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -63,6 +64,24 @@ func TestNothingToDoWritesNothing(t *testing.T) {
 	}
 	if events := w.events.Drain(); len(events) > 0 {
 		t.Errorf("events = %q, want none", events)
+	}
+}
+
+func TestWaitingWritesNothing(t *testing.T) {
+	w := started(t)
+	for name, state := range map[string]string{
+		"awaiting a restart": "{phase: Running, restartAwaitingChanges: [{operation: replace, path: cpu.cores}]}",
+		"degraded":           "phase: Degraded",
+		"progressing":        "phase: Starting",
+	} {
+		w.status("VirtualMachine", "web", state)
+		w.settle()
+		w.writes.Store(0)
+		w.clock.SetTime(w.clock.Now().Add(time.Second))
+		w.settle()
+		if n := w.writes.Load(); n != 0 {
+			t.Errorf("%s: %d writes, want none", name, n)
+		}
 	}
 }
 

@@ -55,19 +55,20 @@ type world struct {
 	namespace string
 	dir       string
 	registry  *registry.Server
-	image     string // docker:// reference of the sample image
 	node      *node.Node
 	stop      func() // stops the controllers, and leaves guests alone
 	signer    ssh.Signer
 }
 
 func newWorld(t *testing.T) *world {
-	image := sampleImage(t)
+	t.Helper()
 	cfg := kubetest.StartFS(t, crd.Files)
 	c, err := client.New(cfg, client.Options{Scheme: scheme()})
 	must(t, err)
 	w := &world{T: t, client: c, namespace: kubetest.Namespace(t, c), dir: t.TempDir()}
-	w.serveDVCR(image)
+	w.registry, err = registry.NewServer(registry.Config{Dir: filepath.Join(w.dir, "dvcr")})
+	must(t, err)
+	must(t, w.registry.Start())
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
 	w.signer, err = ssh.NewSignerFromKey(private)
@@ -92,24 +93,30 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func (w *world) serveDVCR(image string) {
+// push stores a disk in DVCR and returns how a DataVolume names it.
+func (w *world) push(name string, source disk.Source) string {
 	w.Helper()
-	server, err := registry.NewServer(registry.Config{Dir: filepath.Join(w.dir, "dvcr")})
+	repository, err := w.registry.Client().Repository("vi/default/" + name)
 	must(w.T, err)
-	must(w.T, server.Start())
-	w.registry = server
-	file, err := os.Open(image)
+	_, err = disk.Push(context.Background(), source, repository, "v1", disk.PushOptions{})
+	must(w.T, err)
+	return w.reference(name)
+}
+
+func (w *world) reference(name string) string {
+	return "docker://" + w.registry.Addr() + "/vi/default/" + name + ":v1"
+}
+
+func (w *world) pushSample(path string) string {
+	w.Helper()
+	file, err := os.Open(path)
 	must(w.T, err)
 	defer file.Close()
 	stat, err := file.Stat()
 	must(w.T, err)
 	source, err := disk.OpenQCOW2(file, stat.Size())
 	must(w.T, err)
-	repository, err := server.Client().Repository("vi/default/sample")
-	must(w.T, err)
-	_, err = disk.Push(context.Background(), source, repository, "v1", disk.PushOptions{})
-	must(w.T, err)
-	w.image = "docker://" + server.Addr() + "/vi/default/sample:v1"
+	return w.push("sample", source)
 }
 
 // start runs a node on the directory, as a process that has just been started.
@@ -211,18 +218,14 @@ func (w *world) machine(name string, strategy virtv1.VirtualMachineRunStrategy, 
 	spec.Domain.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")}
 	spec.Domain.RebootPolicy = ptr.To(virtv1.RebootPolicyTerminate)
 	spec.Domain.Devices.AutoattachGraphicsDevice = ptr.To(false)
-	for i, claim := range claims {
-		spec.Domain.Devices.Disks = append(spec.Domain.Devices.Disks, virtv1.Disk{
-			Name: "vd-" + claim, BootOrder: ptr.To(uint(i + 1)), DiskDevice: virtv1.DiskDevice{Disk: &virtv1.DiskTarget{Bus: virtv1.DiskBusSCSI}},
-		})
-		spec.Volumes = append(spec.Volumes, virtv1.Volume{Name: "vd-" + claim, VolumeSource: virtv1.VolumeSource{
-			PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{PersistentVolumeClaimVolumeSource: corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim}},
+	for _, claim := range claims {
+		addVolume(&spec, "vd-"+claim, virtv1.VolumeSource{PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{
+			PersistentVolumeClaimVolumeSource: corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
 		}})
 	}
 	userData := "#cloud-config\nssh_authorized_keys:\n  - " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(w.signer.PublicKey()))) +
 		"\nruncmd:\n  - echo first boot >> /data/first\n"
-	spec.Domain.Devices.Disks = append(spec.Domain.Devices.Disks, virtv1.Disk{Name: "cloudinit", DiskDevice: virtv1.DiskDevice{Disk: &virtv1.DiskTarget{Bus: virtv1.DiskBusVirtio}}})
-	spec.Volumes = append(spec.Volumes, virtv1.Volume{Name: "cloudinit", VolumeSource: virtv1.VolumeSource{CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{UserData: userData}}})
+	addVolume(&spec, "cloudinit", virtv1.VolumeSource{CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{UserData: userData}})
 	vm := &virtv1.VirtualMachine{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
 		Spec: virtv1.VirtualMachineSpec{RunStrategy: &strategy, Template: &virtv1.VirtualMachineInstanceTemplateSpec{
@@ -231,6 +234,15 @@ func (w *world) machine(name string, strategy virtv1.VirtualMachineRunStrategy, 
 	}
 	must(w.T, w.client.Create(context.Background(), vm))
 	return vm
+}
+
+// addVolume adds a volume and its disk, as Slipway's machine controller does.
+func addVolume(spec *virtv1.VirtualMachineInstanceSpec, name string, source virtv1.VolumeSource) {
+	order := uint(len(spec.Volumes) + 1)
+	spec.Volumes = append(spec.Volumes, virtv1.Volume{Name: name, VolumeSource: source})
+	spec.Domain.Devices.Disks = append(spec.Domain.Devices.Disks, virtv1.Disk{
+		Name: name, BootOrder: &order, DiskDevice: virtv1.DiskDevice{Disk: &virtv1.DiskTarget{Bus: virtv1.DiskBusSCSI}},
+	})
 }
 
 func (w *world) request(vm *virtv1.VirtualMachine, actions ...virtv1.StateChangeRequestAction) {
@@ -293,14 +305,16 @@ func printable(status virtv1.VirtualMachinePrintableStatus) func(*virtv1.Virtual
 func running(vmi *virtv1.VirtualMachineInstance) bool { return vmi.Status.Phase == virtv1.Running }
 
 func TestAMachineBootsFromAnImageAndKeepsItsData(t *testing.T) {
+	sample := sampleImage(t)
 	w := newWorld(t)
-	w.dataVolume("root", "1Gi", cdiv1.DataVolumeSource{Registry: &cdiv1.DataVolumeSourceRegistry{URL: &w.image}})
+	image := w.pushSample(sample)
+	w.dataVolume("root", "1Gi", cdiv1.DataVolumeSource{Registry: &cdiv1.DataVolumeSourceRegistry{URL: &image}})
 	w.dataVolume("data", "64Mi", cdiv1.DataVolumeSource{Blank: &cdiv1.DataVolumeBlankImage{}})
 	vm := w.machine("one", virtv1.RunStrategyManual, "root", "data")
 	w.request(vm, virtv1.StartRequest)
 
 	vmi := await(w, w.instanceOf(vm), "running", running)
-	if got := w.run(vmi, "cat /data/boots /data/first; nproc; ip -4 -o addr show eth0 | awk '{print $4}'; cat /sys/block/sd*/size | sort"); got != "1\nfirst boot\n1\n10.66.10.7/24\n131072\n2097152" {
+	if got := w.run(vmi, "cat /data/boots /data/first; nproc; ip -4 -o addr show eth0 | awk '{print $4}'; cat /sys/block/sd*/size | sort -n | tail -n 2"); got != "1\nfirst boot\n1\n10.66.10.7/24\n131072\n2097152" {
 		t.Errorf("guest says %q", got)
 	}
 	await(w, vmi, "connected to its agent", func(vmi *virtv1.VirtualMachineInstance) bool {
@@ -345,7 +359,7 @@ func (w *world) grown(vmi *virtv1.VirtualMachineInstance) {
 	await(w, pvc, "of the new capacity", func(pvc *corev1.PersistentVolumeClaim) bool {
 		return pvc.Status.Capacity.Storage().Equal(resource.MustParse("128Mi"))
 	})
-	if got := w.run(vmi, "sleep 1; cat /sys/block/sd*/size | sort"); got != "2097152\n262144" {
+	if got := w.run(vmi, "sleep 1; cat /sys/block/sd*/size | sort -n | tail -n 2"); got != "262144\n2097152" {
 		w.Errorf("the guest's disks have %q sectors, want one of 262144", got)
 	}
 }
@@ -356,8 +370,8 @@ func (w *world) parked(vmi *virtv1.VirtualMachineInstance) {
 	w.run(vmi, "echo kept > /data/kept; sync")
 	w.stop()
 	must(w.T, w.node.Shutdown(context.Background()))
-	if out, _ := exec.Command("pgrep", "-f", "uuid "+string(vmi.Spec.Domain.Firmware.UUID)).Output(); len(out) > 0 {
-		w.Fatalf("processes %s are left behind", out)
+	if pid := process(vmi); pid != "" {
+		w.Fatalf("process %s is left behind", pid)
 	}
 	w.start()
 	if got := w.run(vmi, "cat /data/kept /data/boots"); got != "kept\n2" {
@@ -394,10 +408,7 @@ func (w *world) poweredOff(vm *virtv1.VirtualMachine) {
 	w.stop()
 	w.node.Detach()
 	w.run(vmi, "(sleep 1; poweroff) >/dev/null 2>&1 &")
-	await(w, vmi, "gone", func(vmi *virtv1.VirtualMachineInstance) bool {
-		out, _ := exec.Command("pgrep", "-f", "uuid "+string(vmi.Spec.Domain.Firmware.UUID)).Output()
-		return len(out) == 0
-	})
+	await(w, vmi, "without a process", func(vmi *virtv1.VirtualMachineInstance) bool { return process(vmi) == "" })
 	w.start()
 	await(w, vmi, "over after a power-off", func(vmi *virtv1.VirtualMachineInstance) bool {
 		return vmi.Status.Phase == virtv1.Succeeded && vmi.Status.Reason == "GuestShutdown"
@@ -427,4 +438,19 @@ func (w *world) deleted(vm *virtv1.VirtualMachine) {
 			w.Errorf("volume %s is left behind", pv.Name)
 		}
 	}
+}
+
+// process finds an instance's QEMU by the system's UUID on its command line.
+func process(vmi *virtv1.VirtualMachineInstance) string {
+	out, _ := exec.Command("pgrep", "-f", "uuid "+string(vmi.Spec.Domain.Firmware.UUID)).Output()
+	return strings.TrimSpace(string(out))
+}
+
+func kill(t *testing.T, vmi *virtv1.VirtualMachineInstance) {
+	t.Helper()
+	pid := process(vmi)
+	if pid == "" {
+		t.Fatalf("no process of %s", vmi.Name)
+	}
+	must(t, exec.Command("kill", "-KILL", pid).Run())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,10 +83,17 @@ func (r *Reconciler) claim(ctx context.Context, dv *cdiv1.DataVolume) (*corev1.P
 	if !apierrors.IsNotFound(err) {
 		return nil, Blocker{}, fmt.Errorf("get claim %s/%s: %w", dv.Namespace, dv.Name, err)
 	}
-	if dv.Status.Phase == cdiv1.Succeeded { // an empty claim in its place would look like the lost data
+	if wasFilled(dv) { // an empty claim in its place would look like the lost data
 		return nil, Blocker{ReasonLost, "claim " + dv.Name + " was deleted, and its data with it"}, nil
 	}
 	return r.create(ctx, claimFor(dv))
+}
+
+// wasFilled says that the DataVolume had its claim once.
+func wasFilled(dv *cdiv1.DataVolume) bool {
+	return dv.Status.Phase == cdiv1.Succeeded || slices.ContainsFunc(dv.Status.Conditions, func(c cdiv1.DataVolumeCondition) bool {
+		return c.Type == cdiv1.DataVolumeBound && c.Reason == ReasonLost
+	})
 }
 
 func (r *Reconciler) create(ctx context.Context, pvc *corev1.PersistentVolumeClaim) (*corev1.PersistentVolumeClaim, Blocker, error) {

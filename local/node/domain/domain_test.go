@@ -130,7 +130,9 @@ func TestUnsupportedNamesEachField(t *testing.T) {
 
 func TestTranslateRefusesContradictions(t *testing.T) {
 	tests := map[string]func(*Input){
-		"no memory":                 func(in *Input) { in.VMI.Spec.Domain.Memory, in.VMI.Spec.Domain.Resources = nil, virtv1.ResourceRequirements{} },
+		"no memory": func(in *Input) {
+			in.VMI.Spec.Domain.Memory, in.VMI.Spec.Domain.Resources = nil, virtv1.ResourceRequirements{}
+		},
 		"a disk without a volume":   func(in *Input) { delete(in.Files, "vd-root") },
 		"an address of version six": func(in *Input) { in.Address = "fd00::1" },
 		"a broadcast address":       func(in *Input) { in.Address = "10.0.0.255" },

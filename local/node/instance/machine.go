@@ -193,8 +193,23 @@ func (m *machine) stop(ctx context.Context, grace time.Duration) (time.Duration,
 	if left <= 0 {
 		return askAgainEvery, o.Record.Process.Kill()
 	}
-	if err := m.do(ctx, "system_powerdown", nil); err != nil {
-		m.runtime.log.Debug("guest was not asked to power down", "instance", o.Record.Key().String(), "error", err)
+	wait := m.untilAsk(now)
+	if wait <= 0 {
+		if err := m.do(ctx, "system_powerdown", nil); err != nil {
+			m.runtime.log.Debug("guest was not asked to power down", "instance", o.Record.Key().String(), "error", err)
+		}
+		wait = askAgainEvery
 	}
-	return min(left, askAgainEvery), nil
+	return min(left, wait), nil
+}
+
+// untilAsk is how long the guest is left alone since it was asked last. When that is over, it counts as asked now.
+func (m *machine) untilAsk(now time.Time) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	wait := m.asked.Add(askAgainEvery).Sub(now)
+	if wait <= 0 {
+		m.asked = now
+	}
+	return wait
 }

@@ -12,7 +12,7 @@ boot_package=systemd-boot-efi
 kernel_meta=linux-image-cloud-amd64
 kernel_modules=(virtio_pci virtio_blk virtio_scsi virtio_net virtio_console virtio_rng virtio_balloon
 	sd_mod sr_mod ata_piix ahci e1000 isofs vfat nls_cp437 nls_iso8859-1 nls_ascii ext4 overlay button evdev)
-kernel_options="console=tty0 console=ttyS0,115200 quiet panic=5"
+kernel_options="console=tty0 console=ttyS0,115200 quiet panic=5 no_timer_check"
 data_mib=${DATA_MIB:-64}
 
 # command:package pairs that the build itself runs.

@@ -37,6 +37,7 @@ type machine struct {
 	message string
 	agent   *guest.Info
 	monitor *qmp.Client // nil while not connected
+	asked   time.Time   // to power down, the last time
 }
 
 func (m *machine) key() types.NamespacedName { return m.observe().Record.Key() }

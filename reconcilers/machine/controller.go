@@ -10,6 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
@@ -20,6 +21,8 @@ import (
 const (
 	// controllerName is also the event source.
 	controllerName = "virtualmachine"
+	// workers is how many machines are reconciled at once.
+	workers = 4
 	// fieldManager owns what is applied to KubeVirt's objects.
 	fieldManager = client.FieldOwner("slipway-machine")
 )
@@ -68,6 +71,7 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
+		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		For(&v1alpha2.VirtualMachine{}, builder.WithPredicates(specOrMetadata())).
 		Watches(&kubevirtv1.VirtualMachine{}, &handler.EnqueueRequestForObject{}).
 		Watches(&kubevirtv1.VirtualMachineInstance{}, &handler.EnqueueRequestForObject{}).

@@ -2,16 +2,18 @@
 # build.sh OUT.qcow2 builds the sample image: a small guest from Debian's packages that boots from its own disk.
 # Nothing is mounted and no privilege is needed. README.md says what is inside.
 #
-#   SLIPWAY_CACHE  where downloaded packages are kept (default: ~/.cache/slipway)
+#   SLIPWAY_CACHE   where downloaded packages are kept (default: ~/.cache/slipway)
+#   DATA_MIB        size of the data partition (default: 64)
+#   KERNEL_PACKAGE  linux-image-amd64 instead of the cloud kernel: slower to boot, but with SATA, e1000 and the like
 set -euo pipefail
 export LC_ALL=C
 
 # Guest content: taken from downloaded packages, never from the host's own files.
 guest_packages=(busybox-static dropbear-bin qemu-guest-agent util-linux)
 boot_package=systemd-boot-efi
-kernel_meta=linux-image-cloud-amd64
+kernel_meta=${KERNEL_PACKAGE:-linux-image-cloud-amd64}
 kernel_modules=(virtio_pci virtio_blk virtio_scsi virtio_net virtio_console virtio_rng virtio_balloon
-	sd_mod sr_mod ata_piix ahci e1000 isofs vfat nls_cp437 nls_iso8859-1 nls_ascii ext4 overlay button evdev)
+	sd_mod sr_mod ata_piix ahci e1000 e1000e 8139cp isofs vfat nls_cp437 nls_iso8859-1 nls_ascii ext4 overlay button evdev)
 kernel_options="console=tty0 console=ttyS0,115200 quiet panic=5 no_timer_check"
 data_mib=${DATA_MIB:-64}
 

@@ -163,6 +163,10 @@ func badInputs(t *testing.T, s *stack, repo repository) {
 			files: disk("sample", "1Mi"),
 			where: ofDisk, says: []string{"Ready", "1Mi"},
 		},
+		"a core count outside of the class": {
+			files: machine("generic", "web-root", 2000),
+			where: ofEnvironment, says: []string{"bad", "2000"},
+		},
 		"an image URL that is not found": {
 			files: image(server+"/missing", ""),
 			where: ofImage, says: []string{"ProvisioningFailed", "404"},

@@ -63,6 +63,7 @@ func (s *stack) healthyAt(t *testing.T, commit string) {
 func TestStory(t *testing.T) {
 	s := newStack(t)
 	s.start(t)
+	killDuringImport(t, s)
 	s.healthyAt(t, "")
 	var repo repository
 
@@ -97,6 +98,23 @@ func TestStory(t *testing.T) {
 			return
 		}
 	}
+}
+
+// killDuringImport kills the controller as soon as the image is on its way, which
+// is also in the middle of applying what stands behind it, and starts it again.
+func killDuringImport(t *testing.T, s *stack) {
+	s.eventually(t, time.Minute, "the image is being imported", func(ctx context.Context) error {
+		image := &v1alpha2.VirtualImage{}
+		if err := s.client.Get(ctx, key("sample"), image); err != nil {
+			return err
+		}
+		if image.Status.Phase != v1alpha2.ImageProvisioning {
+			return fmt.Errorf("phase %s", image.Status.Phase)
+		}
+		return nil
+	})
+	s.kill(t)
+	s.start(t)
 }
 
 func moreCores(t *testing.T, s *stack, repo repository) {

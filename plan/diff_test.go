@@ -108,6 +108,10 @@ spec:
 			after:  "{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {key: two, same: one}}",
 			want:   []plan.FieldChange{{Path: "data.key", Hidden: true}},
 		},
+		"a Secret whose base64 is written in lines": {
+			before: "{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {key: b25l}}",
+			after:  "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata:\n  key: |\n    b2\n    5l\n",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

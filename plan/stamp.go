@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/base64"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -39,7 +40,7 @@ func Normalize(u *unstructured.Unstructured) {
 	unstructured.RemoveNestedField(u.Object, "metadata", "generation")
 	dropNulls(u.Object)
 	if isSecret(u) {
-		mergeStringData(u)
+		writeData(u)
 	}
 }
 
@@ -76,20 +77,36 @@ func dropNulls(value any) {
 	}
 }
 
-func mergeStringData(u *unstructured.Unstructured) {
-	plain, _, _ := unstructured.NestedMap(u.Object, "stringData")
-	if len(plain) == 0 {
-		return
-	}
+func writeData(u *unstructured.Unstructured) {
 	data, ok := u.Object["data"].(map[string]any)
 	if !ok {
 		data = map[string]any{}
 	}
+	for key, value := range data {
+		data[key] = canonical(value)
+	}
+	plain, _, _ := unstructured.NestedMap(u.Object, "stringData")
 	for key, value := range plain {
 		if text, ok := value.(string); ok {
 			data[key] = base64.StdEncoding.EncodeToString([]byte(text))
 		}
 	}
-	u.Object["data"] = data
+	if len(data) > 0 {
+		u.Object["data"] = data
+	}
 	delete(u.Object, "stringData")
+}
+
+// canonical is a value of a Secret as the API server writes it: base64 without
+// the line breaks that manifests may have.
+func canonical(value any) any {
+	text, ok := value.(string)
+	if !ok {
+		return value
+	}
+	content, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	if err != nil {
+		return value
+	}
+	return base64.StdEncoding.EncodeToString(content)
 }

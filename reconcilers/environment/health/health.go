@@ -88,5 +88,8 @@ func Of(u *unstructured.Unstructured, now time.Time) Health {
 	if behind, ok := o.notObserved(); ok {
 		return behind
 	}
+	if c, refused := o.refused(); refused {
+		return degraded(c.reason, describe("asks for something that is not implemented", c))
+	}
 	return judge(o)
 }

@@ -129,6 +129,7 @@ func TestOf(t *testing.T) {
 		"address pending":                   {"VirtualMachineIPAddress", phase("Pending"), health.Progressing, "Pending"},
 		"address out of range":              {"VirtualMachineIPAddress", phase("Pending", condition("Bound", "False", "VirtualMachineIPAddressIsOutOfTheValidRange", minute)), health.Degraded, "VirtualMachineIPAddressIsOutOfTheValidRange"},
 		"address taken":                     {"VirtualMachineIPAddress", phase("Pending", condition("Bound", "False", "VirtualMachineIPAddressLeaseAlreadyExists", minute)), health.Degraded, "VirtualMachineIPAddressLeaseAlreadyExists"},
+		"what a controller refuses":         {"VirtualMachineBlockDeviceAttachment", phase("Pending", condition("Attached", "False", "NotSupported", minute)), health.Degraded, "NotSupported"},
 		"lease bound":                       {"VirtualMachineIPAddressLease", phase("Bound"), health.Healthy, ""},
 		"lease released":                    {"VirtualMachineIPAddressLease", phase("Released"), health.Progressing, "Released"},
 		"KubeVirt machine runs":             {"kubevirt.io/v1 VirtualMachine", "spec: {runStrategy: Always}\nstatus: {printableStatus: Running}", health.Healthy, ""},

@@ -35,29 +35,52 @@ func (o object) notObserved() (Health, bool) {
 
 // condition is what rules need of a condition.
 type condition struct {
-	status, reason, message string
-	since                   time.Time
+	kind, status, reason, message string
+	since                         time.Time
 }
 
 func (c condition) isTrue() bool  { return c.status == "True" }
 func (c condition) isFalse() bool { return c.status == "False" }
 
+// conditions of the object.
+func (o object) conditions() []condition {
+	list, _, _ := unstructured.NestedSlice(o.u.Object, "status", "conditions")
+	found := make([]condition, 0, len(list))
+	for _, entry := range list {
+		if fields, ok := entry.(map[string]any); ok {
+			found = append(found, condition{
+				kind:    textOf(fields["type"]),
+				status:  textOf(fields["status"]),
+				reason:  textOf(fields["reason"]),
+				message: textOf(fields["message"]),
+				since:   timeOf(fields["lastTransitionTime"]),
+			})
+		}
+	}
+	return found
+}
+
 // condition of a type; its zero value when there is none.
 func (o object) condition(conditionType string) condition {
-	list, _, _ := unstructured.NestedSlice(o.u.Object, "status", "conditions")
-	for _, entry := range list {
-		fields, ok := entry.(map[string]any)
-		if !ok || fields["type"] != conditionType {
-			continue
-		}
-		return condition{
-			status:  fmt.Sprint(fields["status"]),
-			reason:  textOf(fields["reason"]),
-			message: textOf(fields["message"]),
-			since:   timeOf(fields["lastTransitionTime"]),
+	for _, c := range o.conditions() {
+		if c.kind == conditionType {
+			return c
 		}
 	}
 	return condition{}
+}
+
+// notSupported is the reason by which controllers refuse what they cannot do.
+const notSupported = "NotSupported"
+
+// refused finds the condition by which a controller refused the object.
+func (o object) refused() (condition, bool) {
+	for _, c := range o.conditions() {
+		if c.isFalse() && c.reason == notSupported {
+			return c, true
+		}
+	}
+	return condition{}, false
 }
 
 func textOf(value any) string {
@@ -82,12 +105,9 @@ func (o object) lastMove() time.Time {
 			last = entry.Time.Time
 		}
 	}
-	list, _, _ := unstructured.NestedSlice(o.u.Object, "status", "conditions")
-	for _, entry := range list {
-		if fields, ok := entry.(map[string]any); ok {
-			if moved := timeOf(fields["lastTransitionTime"]); moved.After(last) {
-				last = moved
-			}
+	for _, c := range o.conditions() {
+		if c.since.After(last) {
+			last = c.since
 		}
 	}
 	return last

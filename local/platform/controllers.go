@@ -46,6 +46,9 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 		Repositories: p.dvcr.Client(),
 		Credentials:  disk.Credentials{Username: credentials.Username, Password: credentials.Password},
 		Namespace:    systemNamespace,
+
+		RegistryAddress: p.dvcr.Addr(),
+		EndOnReset:      true,
 	})
 	if err != nil {
 		return "", err

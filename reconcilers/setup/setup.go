@@ -42,6 +42,11 @@ type Options struct {
 	Repositories intake.Repositories
 	// Credentials let the engine pull from DVCR.
 	Credentials disk.Credentials
+	// RegistryAddress is DVCR's host and port as it stands in images' URLs.
+	RegistryAddress string
+	// EndOnReset starts a guest that resets itself anew, so that pending changes
+	// take effect. Stock KubeVirt needs its feature gate RebootPolicy for that.
+	EndOnReset bool
 	// Namespace is where Slipway keeps what is its own.
 	Namespace string
 	// SingleNode names the one machine that runs everything; empty on a cluster.
@@ -108,7 +113,12 @@ func stage2(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		func() error {
 			return address.SetupWithManager(mgr, address.Deps{Ranges: o.AddressRanges, Clock: c, Metrics: m})
 		},
-		func() error { return machine.SetupWithManager(mgr, machine.Deps{Clock: c, Metrics: m}) },
+		func() error {
+			return machine.SetupWithManager(mgr, machine.Deps{
+				Registry:   machine.Registry{Address: o.RegistryAddress, Username: o.Credentials.Username, Password: o.Credentials.Password},
+				EndOnReset: o.EndOnReset, Clock: c, Metrics: m,
+			})
+		},
 		func() error { return operation.SetupWithManager(mgr, operation.Deps{Clock: c, Metrics: m}) },
 		func() error { return refuse.SetupWithManager(mgr, refuse.Deps{Clock: c, Metrics: m}) },
 	} {

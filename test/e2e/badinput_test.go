@@ -63,7 +63,7 @@ spec:
     http:
       url: ` + url + "\n"
 	if checksum != "" {
-		text += "      checksum:\n        sha256: " + checksum + "\n"
+		text += "      checksum:\n        sha256: \"" + checksum + "\"\n"
 	}
 	return map[string]string{"bad.yaml": text}
 }
@@ -220,6 +220,11 @@ func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
 		}
 	}
 	repo.push(t, "Break: "+t.Name())
+	defer func() {
+		repo.git(t, "revert", "--no-edit", "HEAD")
+		repo.git(t, "push", "--quiet")
+		s.healthyAt(t, strings.TrimSpace(repo.git(t, "rev-parse", "HEAD")))
+	}()
 	s.eventually(t, 2*time.Minute, fmt.Sprintf("the user is told %q", bad.says), func(ctx context.Context) error {
 		conditions, err := bad.where(ctx, s)
 		if err != nil {
@@ -234,9 +239,6 @@ func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
 	if after.UID != running.UID || after.Status.Phase != v1alpha2.MachineRunning {
 		t.Errorf("the machine was harmed: phase %s", after.Status.Phase)
 	}
-	repo.git(t, "revert", "--no-edit", "HEAD")
-	repo.git(t, "push", "--quiet")
-	s.healthyAt(t, strings.TrimSpace(repo.git(t, "rev-parse", "HEAD")))
 }
 
 // told looks for one condition that is not true and names all the words.

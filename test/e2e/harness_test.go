@@ -98,6 +98,7 @@ func (s *stack) connect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.QPS = -1
 	scheme, err := setup.Scheme()
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +186,9 @@ func (s *stack) eventually(t *testing.T, within time.Duration, what string, chec
 	t.Helper()
 	var last error
 	err := wait.PollUntilContextTimeout(t.Context(), pollEvery, within, true, func(ctx context.Context) (bool, error) {
-		last = check(ctx)
+		if err := check(ctx); err == nil || ctx.Err() == nil {
+			last = err
+		}
 		return last == nil, nil
 	})
 	if err != nil {

@@ -3,9 +3,9 @@ package flow
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -159,7 +159,7 @@ func (r *Reconciler[O, S]) patchFinalizers(ctx context.Context, obj O, change fu
 }
 
 func (r *Reconciler[O, S]) patchStatus(ctx context.Context, obj, original O) error {
-	if reflect.DeepEqual(original, obj) {
+	if equality.Semantic.DeepEqual(original, obj) {
 		return nil
 	}
 	base := client.MergeFromWithOptions(original, client.MergeFromWithOptimisticLock{})

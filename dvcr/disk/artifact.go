@@ -211,11 +211,6 @@ func fetchJSON(ctx context.Context, from content.Fetcher, desc ocispec.Descripto
 	return nil
 }
 
-// targetError marks a failed request as the registry's; a canceled context and a missing object stay recognizable.
-func targetError(what string, err error) error {
-	return fmt.Errorf("%s: %w: %w", what, ErrTarget, err)
-}
-
 // publish uploads the metadata and, as the very last thing, the tag: until then the reference names what it named before.
 func publish(ctx context.Context, to oras.Target, ref string, config Config, toc []byte, t *table) (*artifact, error) {
 	a := &artifact{config: config, table: t}

@@ -29,11 +29,15 @@ type fullKey struct{}
 // noteFull raises the request's flag when a write failed for want of space. The library flattens storage errors to text
 // before it answers, so the flag is the only way the reason survives.
 func noteFull(ctx context.Context, err error) {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if isFull(err) {
 		if full, ok := ctx.Value(fullKey{}).(*atomic.Bool); ok {
 			full.Store(true)
 		}
 	}
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // watchedDriver notes writes that fail because the disk is full.
@@ -60,9 +64,13 @@ type watchedWriter struct {
 	ctx context.Context //nolint:containedctx // see above
 }
 
+// Write also gives up the whole upload when the disk is full, and with it the space that the library would let it keep.
 func (w watchedWriter) Write(p []byte) (int, error) {
 	n, err := w.FileWriter.Write(p)
 	noteFull(w.ctx, err)
+	if isFull(err) {
+		_ = w.Cancel(w.ctx) // the error that is returned says more
+	}
 	return n, err //nolint:wrapcheck // the library compares these errors
 }
 

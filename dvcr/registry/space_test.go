@@ -16,18 +16,25 @@ import (
 // brokenDriver fails every write with one error.
 type brokenDriver struct {
 	storagedriver.StorageDriver
-	err error
+	err      error
+	canceled int
 }
 
-func (d brokenDriver) PutContent(context.Context, string, []byte) error { return d.err }
+func (d *brokenDriver) PutContent(context.Context, string, []byte) error { return d.err }
 
-func (d brokenDriver) Writer(context.Context, string, bool) (storagedriver.FileWriter, error) {
-	return brokenWriter{err: d.err}, nil
+func (d *brokenDriver) Writer(context.Context, string, bool) (storagedriver.FileWriter, error) {
+	return brokenWriter{err: d.err, canceled: &d.canceled}, nil
 }
 
 type brokenWriter struct {
 	storagedriver.FileWriter
-	err error
+	err      error
+	canceled *int
+}
+
+func (w brokenWriter) Cancel(context.Context) error {
+	*w.canceled++
+	return nil
 }
 
 func (w brokenWriter) Write([]byte) (int, error)    { return 0, w.err }
@@ -59,7 +66,8 @@ func TestFullDiskIsAnsweredAsSuch(t *testing.T) {
 	}
 	for name, write := range writes {
 		for err, want := range errs {
-			driver := watchedDriver{brokenDriver{err: err}}
+			broken := &brokenDriver{err: err}
+			driver := watchedDriver{broken}
 			h := reportNoSpace(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if got := write(r.Context(), driver); got == nil {
 					t.Errorf("%s swallowed %v", name, err)
@@ -68,6 +76,9 @@ func TestFullDiskIsAnsweredAsSuch(t *testing.T) {
 			}))
 			rec := httptest.NewRecorder()
 			h.ServeHTTP(rec, httptest.NewRequest(http.MethodPut, "/", nil))
+			if gaveUp := broken.canceled > 0; name == "Write" && gaveUp != (want == http.StatusInsufficientStorage) {
+				t.Errorf("Write with %v gave the upload up: %t", err, gaveUp)
+			}
 			if rec.Code != want {
 				t.Errorf("%s with %v is answered %d, want %d", name, err, rec.Code, want)
 			}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -53,6 +54,7 @@ func (w *world) informed() reconcile.Reconciler {
 	mgr := must(ctrl.NewManager(w.config, ctrl.Options{
 		Scheme: w.scheme, Metrics: metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
+		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}},
 	}))(w)
 	deps := Deps{Trees: w.store, Renderer: kustomize.New(8), Clock: clock.RealClock{}}.withDefaults(mgr)
 	r := newReconciler(mgr.GetClient(), deps)

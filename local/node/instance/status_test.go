@@ -1,0 +1,153 @@
+package instance
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	virtv1 "kubevirt.io/api/core/v1"
+
+	"slipway.dev/slipway/local/node/guest"
+)
+
+var (
+	earlier = metav1.NewTime(time.Unix(1000, 0))
+	now     = metav1.NewTime(time.Unix(2000, 0))
+)
+
+func machineInstance() *virtv1.VirtualMachineInstance {
+	vmi := &virtv1.VirtualMachineInstance{}
+	vmi.Namespace, vmi.Name = "shop", "web"
+	vmi.Annotations = map[string]string{AddressAnnotation: "10.66.10.7"}
+	memory := resource.MustParse("1Gi")
+	vmi.Spec.Domain.Memory = &virtv1.Memory{Guest: &memory}
+	vmi.Spec.Domain.CPU = &virtv1.CPU{Cores: 2}
+	vmi.Spec.Domain.Devices.Disks = []virtv1.Disk{{Name: "root", DiskDevice: virtv1.DiskDevice{Disk: &virtv1.DiskTarget{Bus: virtv1.DiskBusVirtio}}}}
+	vmi.Spec.Domain.Devices.Interfaces = []virtv1.Interface{{Name: "default", MacAddress: "52:54:00:00:00:01"}}
+	vmi.Spec.Volumes = []virtv1.Volume{{Name: "root", VolumeSource: virtv1.VolumeSource{
+		PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{PersistentVolumeClaimVolumeSource: corev1.PersistentVolumeClaimVolumeSource{ClaimName: "root"}},
+	}}}
+	return vmi
+}
+
+type said struct{ Status, Reason, Message string }
+
+func conditionsOf(s virtv1.VirtualMachineInstanceStatus) map[string]said {
+	out := map[string]said{}
+	for _, c := range s.Conditions {
+		out[string(c.Type)] = said{string(c.Status), c.Reason, c.Message}
+	}
+	return out
+}
+
+func TestConditionsFollowTheDecision(t *testing.T) {
+	notMigratable := said{"False", "NotMigratable", "this node is the only one"}
+	tests := map[string]struct {
+		decision Decision
+		process  Observed
+		phase    virtv1.VirtualMachineInstancePhase
+		reason   string
+		want     map[string]said
+	}{
+		"waits for a claim": {
+			decision: Decision{Phase: virtv1.Pending, Reason: ReasonPVCNotFound, Message: "no claim"},
+			phase:    virtv1.Pending,
+			want: map[string]said{
+				"Ready": {"False", "GuestNotRunning", "no claim"}, "Synchronized": {"False", "FailedPvcNotFound", "no claim"}, "LiveMigratable": notMigratable},
+		},
+		"no node takes it": {
+			decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonUnschedulable, Message: "labels"},
+			phase:    virtv1.Scheduling,
+			want: map[string]said{"Ready": {"False", "GuestNotRunning", "labels"}, "PodScheduled": {"False", "Unschedulable", "labels"},
+				"Synchronized": {"False", "Unschedulable", "labels"}, "LiveMigratable": notMigratable},
+		},
+		"in the making": {
+			decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonPreparing, Message: "25 %"},
+			phase:    virtv1.Scheduling,
+			want:     map[string]said{"Ready": {"False", "GuestNotRunning", "25 %"}, "Synchronized": {"True", "", ""}, "LiveMigratable": notMigratable},
+		},
+		"runs": {
+			decision: Decision{Phase: virtv1.Running}, process: Observed{Known: true, Running: true},
+			phase: virtv1.Running,
+			want:  map[string]said{"Ready": {"True", "", ""}, "Synchronized": {"True", "", ""}, "LiveMigratable": notMigratable},
+		},
+		"runs with an agent": {
+			decision: Decision{Phase: virtv1.Running}, process: Observed{Known: true, Running: true, Guest: &guest.Info{}},
+			phase: virtv1.Running,
+			want:  map[string]said{"Ready": {"True", "", ""}, "Synchronized": {"True", "", ""}, "LiveMigratable": notMigratable, "AgentConnected": {"True", "", ""}},
+		},
+		"over": {
+			decision: Decision{Phase: virtv1.Succeeded, Reason: "GuestShutdown", Message: "the guest powered off"}, process: Observed{Known: true},
+			phase: virtv1.Succeeded, reason: "GuestShutdown",
+			want: map[string]said{"Ready": {"False", "GuestNotRunning", "the guest powered off"}, "LiveMigratable": notMigratable},
+		},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := Status(View{VMI: machineInstance(), Decision: tc.decision, Process: tc.process, Node: "here", Now: now})
+			if diff := cmp.Diff(tc.want, conditionsOf(got)); diff != "" {
+				t.Errorf("conditions (-want +got):\n%s", diff)
+			}
+			if got.Phase != tc.phase || got.Reason != tc.reason {
+				t.Errorf("phase %s, reason %q; want %s, %q", got.Phase, got.Reason, tc.phase, tc.reason)
+			}
+		})
+	}
+}
+
+func TestARunningInstanceTellsItsMachine(t *testing.T) {
+	vmi := machineInstance()
+	pvc := &corev1.PersistentVolumeClaim{}
+	pvc.Name = "root"
+	pvc.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	got := Status(View{
+		VMI: vmi, Decision: Decision{Phase: virtv1.Running}, Node: "here", Now: now,
+		Claims: map[string]*corev1.PersistentVolumeClaim{"root": pvc},
+		Process: Observed{Known: true, Running: true, Guest: &guest.Info{
+			OS:         guest.OS{ID: "debian", KernelRelease: "6.1"},
+			Interfaces: []guest.Interface{{Name: "lo"}, {Name: "enp1s0", MAC: "52:54:00:00:00:01", Addresses: []guest.Address{{IP: "10.66.10.7"}, {IP: "fe80::1"}}}},
+		}},
+	})
+	memory := resource.MustParse("1Gi")
+	want := virtv1.VirtualMachineInstanceStatus{
+		NodeName: "here", Phase: virtv1.Running, Machine: &virtv1.Machine{Type: "q35"},
+		CurrentCPUTopology: &virtv1.CPUTopology{Cores: 2, Sockets: 1, Threads: 1},
+		Memory:             &virtv1.MemoryStatus{GuestAtBoot: &memory, GuestCurrent: &memory, GuestRequested: &memory},
+		GuestOSInfo:        virtv1.VirtualMachineInstanceGuestOSInfo{ID: "debian", KernelRelease: "6.1"},
+		Interfaces: []virtv1.VirtualMachineInstanceNetworkInterface{{
+			Name: "default", MAC: "52:54:00:00:00:01", IP: "10.66.10.7", IPs: []string{"10.66.10.7", "fe80::1"}, InterfaceName: "enp1s0",
+			InfoSource: "domain, guest-agent", QueueCount: 1, PodInterfaceName: "eth0", LinkState: "up",
+		}},
+		VolumeStatus: []virtv1.VolumeStatus{{Name: "root", Target: "vda", Size: 1 << 30, PersistentVolumeClaimInfo: &virtv1.PersistentVolumeClaimInfo{
+			ClaimName: "root", Capacity: pvc.Status.Capacity,
+		}}},
+		PhaseTransitionTimestamps: []virtv1.VirtualMachineInstancePhaseTransitionTimestamp{{Phase: virtv1.Running, PhaseTransitionTimestamp: now}},
+	}
+	ignore := cmpopts.IgnoreFields(virtv1.VirtualMachineInstanceStatus{}, "Conditions", "RuntimeUser")
+	if diff := cmp.Diff(want, got, ignore); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+}
+
+func TestAStatusThatDidNotChangeIsEqual(t *testing.T) {
+	vmi := machineInstance()
+	view := View{VMI: vmi, Decision: Decision{Phase: virtv1.Running}, Process: Observed{Known: true, Running: true}, Node: "here", Now: earlier}
+	vmi.Status = Status(view)
+	view.Now = now
+	if diff := cmp.Diff(vmi.Status, Status(view)); diff != "" {
+		t.Errorf("second status (-first +second):\n%s", diff)
+	}
+}
+
+func TestAFinishedInstanceKeepsItsReason(t *testing.T) {
+	vmi := machineInstance()
+	vmi.Status.Phase, vmi.Status.Reason = virtv1.Failed, "Crashed"
+	got := Status(View{VMI: vmi, Decision: Decide(Situation{Phase: virtv1.Failed}), Now: now})
+	if got.Phase != virtv1.Failed || got.Reason != "Crashed" {
+		t.Errorf("phase %s, reason %q", got.Phase, got.Reason)
+	}
+}

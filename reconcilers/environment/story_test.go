@@ -15,8 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/plan"
 	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render/schema"
 )
 
 func TestFirstRevision(t *testing.T) {
@@ -554,5 +556,31 @@ func TestPlanner(t *testing.T) {
 	var refusal *Refusal
 	if _, err := p.Plan(t.Context(), w.admin, w.env, Tree{Files: tree}); !errors.As(err, &refusal) || refusal.Reason != v1alpha1.RenderFailedReason {
 		t.Errorf("error = %v, want a refusal to render", err)
+	}
+}
+
+func TestSchemasNameFileAndLine(t *testing.T) {
+	w := newWorld(t)
+	validator := must(schema.FromFS(crd.Files))(t)
+	p := &Planner{Renderer: kustomize.New(2), Validator: validator, Mapper: w.admin.RESTMapper()}
+	tests := map[string]struct {
+		machine string
+		texts   []string
+	}{
+		"an unknown field": {webMachine + "  tint: red\n", []string{"web.yaml:10", "tint"}},
+		"a wrong type":     {strings.Replace(webMachine, "cores: 1", "cores: many", 1), []string{"web.yaml:7", "cores"}},
+	}
+	for name, test := range tests {
+		tree := fstest.MapFS{"web.yaml": {Data: []byte(test.machine)}}
+		_, err := p.Plan(t.Context(), w.admin, w.env, Tree{Files: tree})
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || refusal.Reason != v1alpha1.ValidationFailedReason {
+			t.Fatalf("%s: %v, want a refusal with ValidationFailed", name, err)
+		}
+		for _, text := range test.texts {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %q, want %q in it", name, err, text)
+			}
+		}
 	}
 }

@@ -152,10 +152,7 @@ func grace(vmi *virtv1.VirtualMachineInstance) time.Duration {
 
 // start runs the guest. One that cannot be run has failed: another attempt is its owner's to decide.
 func (r *Reconciler) start(ctx context.Context, vmi *virtv1.VirtualMachineInstance, g gathered, d Decision) (ctrl.Result, Decision, error) {
-	record, spec, err := r.launch(vmi, g)
-	if err == nil {
-		err = r.Runtime.Start(ctx, record, spec)
-	}
+	err := r.startOnFreePort(ctx, vmi, g)
 	switch {
 	case err == nil:
 		return ctrl.Result{}, Decision{Phase: virtv1.Running}, nil
@@ -166,6 +163,22 @@ func (r *Reconciler) start(ctx context.Context, vmi *virtv1.VirtualMachineInstan
 	}
 	d.Reason, d.Message = ReasonStartFailed, err.Error()
 	return ctrl.Result{}, d, err
+}
+
+// startOnFreePort tries a second time when somebody else took the guest's port between the look at it and QEMU.
+func (r *Reconciler) startOnFreePort(ctx context.Context, vmi *virtv1.VirtualMachineInstance, g gathered) error {
+	record, spec, err := r.launch(vmi, g)
+	if err != nil {
+		return err
+	}
+	err = r.Runtime.Start(ctx, record, spec)
+	if !errors.Is(err, qemu.ErrExited) || free(record.SSHPort) {
+		return err
+	}
+	if record, spec, err = r.launch(vmi, g); err != nil {
+		return err
+	}
+	return r.Runtime.Start(ctx, record, spec)
 }
 
 // hold puts the finalizer on an instance before anything is made for it.

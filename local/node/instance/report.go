@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	virtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/slipway/local/node/qemu"
 )
 
 // report writes annotations and status, each only when it changes.
@@ -23,7 +25,8 @@ func (r *Reconciler) report(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	before := vmi.DeepCopy()
 	annotate(vmi, o, filesOf(r.Runtime.root, vmi.UID))
 	if !reflect.DeepEqual(before.Annotations, vmi.Annotations) {
-		if err := r.Client.Patch(ctx, vmi, client.MergeFrom(before)); err != nil {
+		err := r.Client.Patch(ctx, vmi, client.MergeFrom(before))
+		if err := client.IgnoreNotFound(err); err != nil {
 			return fmt.Errorf("annotate instance %s/%s: %w", vmi.Namespace, vmi.Name, err)
 		}
 	}
@@ -32,7 +35,8 @@ func (r *Reconciler) report(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	if reflect.DeepEqual(before.Status, vmi.Status) {
 		return nil
 	}
-	if err := r.Client.Status().Patch(ctx, vmi, client.MergeFrom(before)); err != nil {
+	err = r.Client.Status().Patch(ctx, vmi, client.MergeFrom(before))
+	if err := client.IgnoreNotFound(err); err != nil {
 		return fmt.Errorf("report instance %s/%s: %w", vmi.Namespace, vmi.Name, err)
 	}
 	r.tell(before, vmi, d)
@@ -79,6 +83,9 @@ func (r *Reconciler) tell(before, vmi *virtv1.VirtualMachineInstance, d Decision
 	case virtv1.Running:
 		o := r.Runtime.Observe(vmi.UID)
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "Started", "Start", "QEMU runs as process %d on %s", o.Record.Process.PID, o.Record.Accelerator)
+		if words := qemu.LastWords(filesOf(r.Runtime.root, vmi.UID).logs().Messages); words != nil { // such as CPU features that it lacks
+			r.Recorder.Eventf(vmi, nil, corev1.EventTypeWarning, "QEMUWarning", "Start", "%s", words.Error())
+		}
 	case virtv1.Succeeded:
 		r.Recorder.Eventf(vmi, nil, corev1.EventTypeNormal, "Stopped", "Watch", "%s", d.Message)
 	case virtv1.Failed:

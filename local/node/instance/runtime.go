@@ -83,7 +83,13 @@ func (r *Runtime) adoptAll() error {
 	return nil
 }
 
+// adopt takes over one instance. A record without a process was written by a keeper that died while it started one: the
+// process is asked for at its monitor, and where there is none, the start is still to be made.
 func (r *Runtime) adopt(record Record, f files) {
+	if record.Process.PID == 0 {
+		process, found := qemu.Listening(f.listen().Monitor)
+		record.Process, record.Parked = process, !found
+	}
 	m := &machine{runtime: r, files: f, record: record}
 	r.mu.Lock()
 	r.machines[record.UID] = m

@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	virtv1 "kubevirt.io/api/core/v1"
+
+	"slipway.dev/slipway/local/node/domain"
 )
 
 // Fits is nil when the node satisfies what the instance requires.
@@ -20,7 +22,19 @@ func Fits(spec *virtv1.VirtualMachineInstanceSpec, node *corev1.Node) error {
 	if err := affinity(spec.Affinity, node); err != nil {
 		return err
 	}
+	if err := memory(spec, node); err != nil {
+		return err
+	}
 	return tolerates(spec.Tolerations, node)
+}
+
+// memory: a guest must fit by itself. Guests together may ask for more than there is, as they seldom use it all.
+func memory(spec *virtv1.VirtualMachineInstanceSpec, node *corev1.Node) error {
+	want, have := domain.Memory(&spec.Domain), node.Status.Allocatable.Memory()
+	if !have.IsZero() && want.Cmp(*have) > 0 {
+		return fmt.Errorf("node %s has %s of memory, the instance asks for %s", node.Name, have, want)
+	}
+	return nil
 }
 
 func affinity(a *corev1.Affinity, node *corev1.Node) error {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	virtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -33,6 +34,8 @@ func TestFits(t *testing.T) {
 		"any of the terms":                {spec: required("{matchExpressions: [{key: rack, operator: Exists}]}, {matchFields: [{key: metadata.name, operator: In, values: [here]}]}"), fits: true},
 		"an empty term":                   {spec: required("{}")},
 		"a preference is none":            {spec: "affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: rack, operator: Exists}]}}]}}", fits: true},
+		"memory that is there":            {spec: "domain: {devices: {}, memory: {guest: 1Gi}}", fits: true},
+		"more memory than there is":       {spec: "domain: {devices: {}, memory: {guest: 3Gi}}"},
 		"a taint":                         {spec: "{}", taints: []corev1.Taint{{Key: "k", Value: "v", Effect: corev1.TaintEffectNoSchedule}}},
 		"a taint that only prefers":       {spec: "{}", taints: []corev1.Taint{{Key: "k", Effect: corev1.TaintEffectPreferNoSchedule}}, fits: true},
 		"a tolerated taint":               {spec: "tolerations: [{key: k, value: v}]", taints: []corev1.Taint{{Key: "k", Value: "v", Effect: corev1.TaintEffectNoSchedule}}, fits: true},
@@ -49,6 +52,7 @@ func TestFits(t *testing.T) {
 			node := &corev1.Node{
 				ObjectMeta: metav1.ObjectMeta{Name: "here", Labels: map[string]string{"zone": "a", "cores": "4"}},
 				Spec:       corev1.NodeSpec{Taints: tc.taints},
+				Status:     corev1.NodeStatus{Allocatable: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")}},
 			}
 			if err := Fits(&spec, node); (err == nil) != tc.fits {
 				t.Errorf("fits %v (%v), want %v", err == nil, err, tc.fits)

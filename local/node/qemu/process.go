@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -90,6 +91,26 @@ func identify(pid int) (Process, error) {
 		return Process{}, fmt.Errorf("process %d has ended", pid)
 	}
 	return Process{PID: pid, Start: start, Boot: BootID()}, nil
+}
+
+// Listening finds the process that listens on a Unix socket.
+func Listening(socket string) (Process, bool) {
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return Process{}, false
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return Process{}, false
+	}
+	var peer *unix.Ucred
+	err = raw.Control(func(fd uintptr) { peer, _ = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err != nil || peer == nil {
+		return Process{}, false
+	}
+	process, err := identify(int(peer.Pid))
+	return process, err == nil
 }
 
 // BootID names the running boot of the host.

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -68,7 +69,7 @@ func (o *httpOrigin) open(ctx context.Context, off int64, version string) (*open
 	if err != nil {
 		return nil, requestError(err)
 	}
-	body, err := openBody(resp, off)
+	body, err := openBody(resp, off, version)
 	if err != nil {
 		resp.Body.Close()
 		return nil, err
@@ -76,12 +77,15 @@ func (o *httpOrigin) open(ctx context.Context, off int64, version string) (*open
 	return body, nil
 }
 
-// openBody reads the headers that say which bytes the body holds.
-func openBody(resp *http.Response, off int64) (*opened, error) {
+// openBody reads the headers that say which bytes the body holds. A server that sends the rest, or says that there is none,
+// was asked for that of one version, and need not name it again.
+func openBody(resp *http.Response, off int64, version string) (*opened, error) {
 	o := &opened{ReadCloser: resp.Body, size: resp.ContentLength, version: versionOf(resp.Header)}
-	switch {
-	case resp.StatusCode == http.StatusOK:
+	if resp.StatusCode == http.StatusOK {
 		return o, nil
+	}
+	o.version = cmp.Or(o.version, version)
+	switch {
 	case resp.StatusCode == http.StatusPartialContent && off > 0:
 		var err error
 		o.off, o.size, err = parseContentRange(resp.Header.Get("Content-Range"))

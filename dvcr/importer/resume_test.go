@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"oras.land/oras-go/v2/registry/remote"
 
@@ -281,7 +284,10 @@ func TestImportContinuesAfterAKill(t *testing.T) {
 // TestKilledAfterTheDownload finds a complete download, of which the server has no more bytes to give.
 func TestKilledAfterTheDownload(t *testing.T) {
 	raw := rawDisk(1, 2*mib)
-	url := serve(t, raw)
+	sent := new(atomic.Int64)
+	url := listen(t, func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(countingWriter{w, sent}, r, "", time.Unix(1e9, 0), bytes.NewReader(raw))
+	})
 	o := loopback()
 	o.Dir = t.TempDir()
 	server := startDVCR(t, t.TempDir())
@@ -297,9 +303,23 @@ func TestKilledAfterTheDownload(t *testing.T) {
 		t.Fatal(s.Err)
 	}
 	same(t, stored(t, second, httpJob(url).Destination), raw)
+	if sent.Load() > int64(len(raw))+1000 { // and an error page
+		t.Errorf("the server sent %d bytes of an image of %d", sent.Load(), len(raw))
+	}
 }
 
-// vanishing is a registry that goes away when it was asked for a tag, before it is asked for anything else.
+// countingWriter counts what a server sends.
+type countingWriter struct {
+	http.ResponseWriter
+	sent *atomic.Int64
+}
+
+func (w countingWriter) Write(p []byte) (int, error) {
+	w.sent.Add(int64(len(p)))
+	return w.ResponseWriter.Write(p)
+}
+
+// vanishing is a registry that goes away when it is about to get a manifest, after everything else.
 type vanishing struct {
 	*registry.Client
 	close func()
@@ -320,12 +340,10 @@ type vanishingClient struct {
 }
 
 func (c vanishingClient) Do(r *http.Request) (*http.Response, error) {
-	resp, err := c.Client.Do(r)
-	if c.v.close != nil && err == nil {
+	if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
 		c.v.close()
-		c.v.close = nil
 	}
-	return resp, err
+	return c.Client.Do(r)
 }
 
 // TestDVCRAway stops the registry in the middle of an import and starts it again.

@@ -75,8 +75,7 @@ func makePlan(ctx context.Context, c *connection, name string, tree fs.FS) (plan
 
 func printPlan(out io.Writer, p plan.Plan, output outputFlag) error {
 	if output == "table" {
-		plan.Text(out, p)
-		return nil
+		return plan.Text(out, p)
 	}
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err == nil && output == "yaml" {

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,34 +21,35 @@ import (
 )
 
 // badInput is one change that must not go through: what is written, and what the
-// user has to be told.
+// user has to be told. NAME stands for a name of its own, so that no object that
+// an earlier change left behind can answer for it.
 type badInput struct {
 	files map[string]string
 	link  string
-	where func(ctx context.Context, s *stack) ([]metav1.Condition, error)
+	where func(ctx context.Context, s *stack, name string) ([]metav1.Condition, error)
 	says  []string
 }
 
-func ofEnvironment(ctx context.Context, s *stack) ([]metav1.Condition, error) {
+func ofEnvironment(ctx context.Context, s *stack, _ string) ([]metav1.Condition, error) {
 	env, err := s.environment(ctx)
 	return env.Status.Conditions, err
 }
 
-func ofImage(ctx context.Context, s *stack) ([]metav1.Condition, error) {
+func ofImage(ctx context.Context, s *stack, name string) ([]metav1.Condition, error) {
 	image := &v1alpha2.VirtualImage{}
-	err := s.client.Get(ctx, key("bad"), image)
+	err := s.client.Get(ctx, key(name), image)
 	return image.Status.Conditions, err
 }
 
-func ofDisk(ctx context.Context, s *stack) ([]metav1.Condition, error) {
+func ofDisk(ctx context.Context, s *stack, name string) ([]metav1.Condition, error) {
 	disk := &v1alpha2.VirtualDisk{}
-	err := s.client.Get(ctx, key("bad"), disk)
+	err := s.client.Get(ctx, key(name), disk)
 	return disk.Status.Conditions, err
 }
 
-func ofMachine(ctx context.Context, s *stack) ([]metav1.Condition, error) {
+func ofMachine(ctx context.Context, s *stack, name string) ([]metav1.Condition, error) {
 	vm := &v1alpha2.VirtualMachine{}
-	err := s.client.Get(ctx, key("bad"), vm)
+	err := s.client.Get(ctx, key(name), vm)
 	return vm.Status.Conditions, err
 }
 
@@ -55,7 +57,7 @@ func image(url, checksum string) map[string]string {
 	text := `apiVersion: virtualization.deckhouse.io/v1alpha2
 kind: VirtualImage
 metadata:
-  name: bad
+  name: NAME
 spec:
   storage: ContainerRegistry
   dataSource:
@@ -72,7 +74,7 @@ func machine(class, disk string, cores int) map[string]string {
 	return map[string]string{"bad.yaml": fmt.Sprintf(`apiVersion: virtualization.deckhouse.io/v1alpha2
 kind: VirtualMachine
 metadata:
-  name: bad
+  name: NAME
 spec:
   virtualMachineClassName: %s
   runPolicy: AlwaysOn
@@ -90,7 +92,7 @@ func disk(source, size string) map[string]string {
 	return map[string]string{"bad.yaml": fmt.Sprintf(`apiVersion: virtualization.deckhouse.io/v1alpha2
 kind: VirtualDisk
 metadata:
-  name: bad
+  name: NAME
 spec:
   persistentVolumeClaim:
     size: %s
@@ -128,7 +130,7 @@ func badInputs(t *testing.T, s *stack, repo repository) {
 			where: ofEnvironment, says: []string{"bad.yaml"},
 		},
 		"an unknown field": {
-			files: map[string]string{"bad.yaml": "apiVersion: virtualization.deckhouse.io/v1alpha2\nkind: VirtualDisk\nmetadata:\n  name: bad\nspec:\n  sizee: 1Gi\n"},
+			files: map[string]string{"bad.yaml": "apiVersion: virtualization.deckhouse.io/v1alpha2\nkind: VirtualDisk\nmetadata:\n  name: NAME\nspec:\n  sizee: 1Gi\n"},
 			where: ofEnvironment, says: []string{"bad.yaml:6", "sizee"},
 		},
 		"a remote base": {
@@ -165,7 +167,7 @@ func badInputs(t *testing.T, s *stack, repo repository) {
 		},
 		"a core count outside of the class": {
 			files: machine("generic", "web-root", 2000),
-			where: ofEnvironment, says: []string{"bad", "2000"},
+			where: ofEnvironment, says: []string{"NAME", "2000"},
 		},
 		"an image URL that is not found": {
 			files: image(server+"/missing", ""),
@@ -173,7 +175,7 @@ func badInputs(t *testing.T, s *stack, repo repository) {
 		},
 		"an image that stops half-way": {
 			files: image(server+"/cut", ""),
-			where: ofImage, says: []string{"ProvisioningFailed"},
+			where: ofImage, says: []string{"ProvisioningFailed", "/cut"},
 		},
 		"an image with the wrong checksum": {
 			files: image(sampleURL(t, repo), strings.Repeat("0", 64)),
@@ -211,9 +213,11 @@ func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range bad.files {
-		repo.write(t, name, text)
+	name := fmt.Sprintf("bad-%08x", crc32.ChecksumIEEE([]byte(t.Name())))
+	for file, text := range bad.files {
+		repo.write(t, file, strings.ReplaceAll(text, "NAME", name))
 	}
+	says := strings.Split(strings.ReplaceAll(strings.Join(bad.says, "\n"), "NAME", name), "\n")
 	if bad.link != "" {
 		if err := os.Symlink("/etc/passwd", repo.dir+"/"+bad.link); err != nil {
 			t.Fatal(err)
@@ -225,12 +229,12 @@ func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
 		repo.git(t, "push", "--quiet")
 		s.healthyAt(t, strings.TrimSpace(repo.git(t, "rev-parse", "HEAD")))
 	}()
-	s.eventually(t, 2*time.Minute, fmt.Sprintf("the user is told %q", bad.says), func(ctx context.Context) error {
-		conditions, err := bad.where(ctx, s)
+	s.eventually(t, 2*time.Minute, fmt.Sprintf("the user is told %q", says), func(ctx context.Context) error {
+		conditions, err := bad.where(ctx, s, name)
 		if err != nil {
 			return err
 		}
-		return told(conditions, bad.says)
+		return told(conditions, says)
 	})
 	after, err := s.machine(t.Context())
 	if err != nil {

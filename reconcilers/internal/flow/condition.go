@@ -55,11 +55,16 @@ func (c Conditions) Remove(conditionType string) {
 }
 
 // Kstatus writes Ready, Reconciling and Stalled from how a run ended. The
-// reason and message are those of Ready when everything was done.
+// reason and message are those of Ready when everything was done. A condition
+// that still holds stays in the list, so that it keeps its transition time.
 func (c Conditions) Kstatus(result Result, reason, message string) {
 	o := result.Outcome
-	c.Remove(ReconcilingCondition)
-	c.Remove(StalledCondition)
+	if !o.IsStalled() {
+		c.Remove(StalledCondition)
+	}
+	if o.IsDone() || o.IsStalled() {
+		c.Remove(ReconcilingCondition)
+	}
 	switch {
 	case o.IsDone():
 		c.True(ReadyCondition, reason, message)

@@ -211,3 +211,16 @@ func TestKstatus(t *testing.T) {
 		})
 	}
 }
+
+func TestKstatusKeepsTheTransitionTimeOfWhatStillHolds(t *testing.T) {
+	var list []metav1.Condition
+	for i := range 3 {
+		now := time.Unix(int64(100+i), 0)
+		flow.Conditions{List: &list, Generation: 1, Now: now}.Kstatus(flow.Result{Outcome: flow.Wait("W", 0, "w")}, "", "")
+	}
+	for _, c := range list {
+		if want := time.Unix(100, 0); !c.LastTransitionTime.Time.Equal(want) {
+			t.Errorf("%s changed at %s, want %s: a run that waits on writes nothing", c.Type, c.LastTransitionTime, want)
+		}
+	}
+}

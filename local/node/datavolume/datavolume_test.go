@@ -120,10 +120,12 @@ func TestStatusFollowsTheClaim(t *testing.T) {
 		"a new claim":    {View{Claim: pvc("")}, told{Phase: "ImportScheduled", Progress: "N/A", Bound: "False Pending", Running: "False ", Ready: "False "}},
 		"in transfer": {
 			View{Claim: pvc(corev1.ClaimPending, claim.AnnotationPhase, "Running", claim.AnnotationProgress, "12.50%")},
-			told{Phase: "ImportInProgress", Progress: "12.50%", Bound: "False Pending", Running: "True TransferRunning", Ready: "False TransferRunning"}},
+			told{Phase: "ImportInProgress", Progress: "12.50%", Bound: "False Pending", Running: "True TransferRunning", Ready: "False TransferRunning"},
+		},
 		"a failed transfer": {
 			View{Claim: pvc(corev1.ClaimPending, claim.AnnotationPhase, "Running", claim.AnnotationReason, "NoSpace", claim.AnnotationRestarts, "3")},
-			told{Phase: "ImportInProgress", Progress: "N/A", Bound: "False Pending", Running: "False NoSpace", Ready: "False NoSpace", Restarts: 3}},
+			told{Phase: "ImportInProgress", Progress: "N/A", Bound: "False Pending", Running: "False NoSpace", Ready: "False NoSpace", Restarts: 3},
+		},
 		"filled": {View{Claim: pvc(corev1.ClaimBound)}, told{Phase: "Succeeded", Progress: "100.0%", Bound: "True Bound", Running: "False Completed", Ready: "True "}},
 		"lost":   {View{Claim: pvc(corev1.ClaimLost)}, told{Phase: "Failed", Bound: "False ClaimLost", Running: "False ClaimLost", Ready: "False ClaimLost"}},
 	}

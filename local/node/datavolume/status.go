@@ -63,13 +63,13 @@ func Status(v View) cdiv1.DataVolumeStatus {
 // follow tells the claim's state. Content that has been complete once stays so.
 func follow(out *cdiv1.DataVolumeStatus, c conditions, v View) {
 	pvc := v.Claim
-	switch {
-	case pvc.Status.Phase == corev1.ClaimLost:
+	switch pvc.Status.Phase {
+	case corev1.ClaimLost:
 		out.Phase = cdiv1.Failed
 		c.set(cdiv1.DataVolumeBound, corev1.ConditionFalse, ReasonLost, "the volume of claim "+pvc.Name+" is lost")
 		c.set(cdiv1.DataVolumeReady, corev1.ConditionFalse, ReasonLost, "the volume of claim "+pvc.Name+" is lost")
 		c.set(cdiv1.DataVolumeRunning, corev1.ConditionFalse, ReasonLost, "")
-	case pvc.Status.Phase == corev1.ClaimBound:
+	case corev1.ClaimBound:
 		out.Phase, out.Progress = cdiv1.Succeeded, "100.0%"
 		c.set(cdiv1.DataVolumeBound, corev1.ConditionTrue, ReasonBound, "PVC "+pvc.Name+" Bound")
 		c.set(cdiv1.DataVolumeReady, corev1.ConditionTrue, "", "")

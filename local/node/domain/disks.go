@@ -50,13 +50,13 @@ func disk(d virtv1.Disk, file File) qemu.Disk {
 		out.ReadOnly = true
 	}
 	if d.BootOrder != nil {
-		out.BootIndex = int(*d.BootOrder) //nolint:gosec // a small ordinal
+		out.BootIndex = int(*d.BootOrder)
 	}
 	if d.ErrorPolicy != nil {
 		out.ErrorPolicy = string(*d.ErrorPolicy)
 	}
 	if d.BlockSize != nil && d.BlockSize.Custom != nil {
-		out.LogicalBlock, out.PhysicalBlock = int(d.BlockSize.Custom.Logical), int(d.BlockSize.Custom.Physical) //nolint:gosec // block sizes
+		out.LogicalBlock, out.PhysicalBlock = int(d.BlockSize.Custom.Logical), int(d.BlockSize.Custom.Physical)
 	}
 	return out
 }

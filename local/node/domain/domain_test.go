@@ -102,8 +102,10 @@ func TestUnsupportedNamesEachField(t *testing.T) {
 		"timezone":           {spec: `domain: {clock: {timezone: Europe/Berlin}, devices: {}}`, want: []string{"spec.domain.clock.timezone"}},
 		"timer":              {spec: `domain: {clock: {timer: {hpet: {present: false}, hyperv: {}}}, devices: {}}`, want: []string{"spec.domain.clock.timer.hyperv"}},
 		"second disk's bus":  {spec: `domain: {devices: {disks: [{name: a, disk: {bus: virtio}}, {name: b, disk: {bus: usb}}]}}`, want: []string{"spec.domain.devices.disks[1].disk.bus"}},
-		"compact disc on virtio": {spec: `domain: {devices: {disks: [{name: a, cdrom: {bus: virtio}}]}}`,
-			want: []string{"spec.domain.devices.disks[0].cdrom.bus"}},
+		"compact disc on virtio": {
+			spec: `domain: {devices: {disks: [{name: a, cdrom: {bus: virtio}}]}}`,
+			want: []string{"spec.domain.devices.disks[0].cdrom.bus"},
+		},
 		"logical unit":         {spec: `domain: {devices: {disks: [{name: a, lun: {bus: scsi}}]}}`, want: []string{"spec.domain.devices.disks[0].lun.bus"}},
 		"native io":            {spec: `domain: {devices: {disks: [{name: a, io: native}]}}`, want: []string{"spec.domain.devices.disks[0].io"}},
 		"network card":         {spec: `domain: {devices: {interfaces: [{name: a, model: igb, bridge: {}}]}}`, want: []string{"spec.domain.devices.interfaces[0].model"}},

@@ -47,7 +47,7 @@ func nics(in Input) ([]qemu.NIC, error) {
 		}
 		nic := qemu.NIC{Name: i.Name, Model: nicModels[i.Model], MAC: mac, Net: network}
 		if i.BootOrder != nil {
-			nic.BootIndex = int(*i.BootOrder) //nolint:gosec // a small ordinal
+			nic.BootIndex = int(*i.BootOrder)
 		}
 		out = append(out, nic)
 	}

@@ -141,7 +141,7 @@ func Topology(d *virtv1.DomainSpec) virtv1.CPUTopology {
 	}
 	for _, quantity := range []*resource.Quantity{d.Resources.Limits.Cpu(), d.Resources.Requests.Cpu()} {
 		if !quantity.IsZero() {
-			out.Sockets = uint32(max(quantity.Value(), 1)) //nolint:gosec // rounded up to whole cores; QEMU judges the count
+			out.Sockets = uint32(max(quantity.Value(), 1))
 			return out
 		}
 	}

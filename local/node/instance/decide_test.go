@@ -65,8 +65,10 @@ func TestDecide(t *testing.T) {
 		},
 		"killed": {
 			in: Situation{Phase: virtv1.Running, Process: Observed{Known: true, Exit: qemu.Crashed}},
-			want: Decision{Phase: virtv1.Failed, Reason: "Crashed",
-				Message: "QEMU ended without a word: it was killed, or it crashed"},
+			want: Decision{
+				Phase: virtv1.Failed, Reason: "Crashed",
+				Message: "QEMU ended without a word: it was killed, or it crashed",
+			},
 		},
 		"crashed with last words": {
 			in:   Situation{Phase: virtv1.Running, Process: Observed{Known: true, Exit: qemu.Crashed, Message: "bus error"}},
@@ -77,8 +79,10 @@ func TestDecide(t *testing.T) {
 			want: Decision{Phase: virtv1.Succeeded, Reason: "GuestShutdown", Message: "the guest powered off"},
 		},
 		"parked by the host: it starts again": {
-			in: Situation{Phase: virtv1.Running, Preparation: done,
-				Process: Observed{Known: true, Exit: qemu.GuestShutdown, Record: Record{Parked: true}}},
+			in: Situation{
+				Phase: virtv1.Running, Preparation: done,
+				Process: Observed{Known: true, Exit: qemu.GuestShutdown, Record: Record{Parked: true}},
+			},
 			want: Decision{Action: Start, Phase: virtv1.Scheduled},
 		},
 		"its files are gone": {

@@ -40,7 +40,7 @@ func Status(v View) virtv1.VirtualMachineInstanceStatus {
 	out.Interfaces = nil
 	if v.Process.Running {
 		out.NodeName = v.Node
-		out.RuntimeUser = uint64(os.Getuid()) //nolint:gosec // a user id
+		out.RuntimeUser = uint64(os.Getuid())
 		out.Machine = &virtv1.Machine{Type: domain.MachineType(&v.VMI.Spec.Domain)}
 		topology := domain.Topology(&v.VMI.Spec.Domain)
 		out.CurrentCPUTopology = &topology

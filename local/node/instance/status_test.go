@@ -57,13 +57,16 @@ func TestConditionsFollowTheDecision(t *testing.T) {
 			decision: Decision{Phase: virtv1.Pending, Reason: ReasonPVCNotFound, Message: "no claim"},
 			phase:    virtv1.Pending,
 			want: map[string]said{
-				"Ready": {"False", "GuestNotRunning", "no claim"}, "Synchronized": {"False", "FailedPvcNotFound", "no claim"}, "LiveMigratable": notMigratable},
+				"Ready": {"False", "GuestNotRunning", "no claim"}, "Synchronized": {"False", "FailedPvcNotFound", "no claim"}, "LiveMigratable": notMigratable,
+			},
 		},
 		"no node takes it": {
 			decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonUnschedulable, Message: "labels"},
 			phase:    virtv1.Scheduling,
-			want: map[string]said{"Ready": {"False", "GuestNotRunning", "labels"}, "PodScheduled": {"False", "Unschedulable", "labels"},
-				"Synchronized": {"False", "Unschedulable", "labels"}, "LiveMigratable": notMigratable},
+			want: map[string]said{
+				"Ready": {"False", "GuestNotRunning", "labels"}, "PodScheduled": {"False", "Unschedulable", "labels"},
+				"Synchronized": {"False", "Unschedulable", "labels"}, "LiveMigratable": notMigratable,
+			},
 		},
 		"in the making": {
 			decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonPreparing, Message: "25 %"},

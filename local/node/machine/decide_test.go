@@ -59,9 +59,11 @@ func TestDecide(t *testing.T) {
 		"Manual: asked to stop":                {Situation{Strategy: manual, Instance: running, Requests: requests{stop("a")}}, Decision{Action: Delete, Requests: requests{stop("a")}}},
 		"Manual: stopping":                     {Situation{Strategy: manual, Instance: leaving, Requests: requests{stop("a"), start()}}, Decision{Requests: requests{stop("a"), start()}}},
 		"Manual: stopped, now the start": {
-			Situation{Strategy: manual, Requests: requests{stop("a"), start()}}, Decision{Action: Create, Requests: requests{start()}}},
+			Situation{Strategy: manual, Requests: requests{stop("a"), start()}}, Decision{Action: Create, Requests: requests{start()}},
+		},
 		"Manual: the stop meant an earlier instance": {
-			Situation{Strategy: manual, Instance: running, Requests: requests{stop("b"), start()}}, Decision{Requests: requests{}}},
+			Situation{Strategy: manual, Instance: running, Requests: requests{stop("b"), start()}}, Decision{Requests: requests{}},
+		},
 		"Manual: powered off stays":              {Situation{Strategy: manual, Instance: done}, Decision{}},
 		"Manual: reset is for its owner to see":  {Situation{Strategy: manual, Instance: reset}, Decision{}},
 		"Manual: a start after a power-off":      {Situation{Strategy: manual, Instance: done, Requests: requests{start()}}, Decision{Action: Delete, Requests: requests{start()}}},
@@ -72,7 +74,8 @@ func TestDecide(t *testing.T) {
 		"RerunOnFailure: died":                   {Situation{Strategy: rerun, LastStrategy: rerun, Instance: died}, Decision{Action: Delete, Requests: requests{start()}}},
 		"RerunOnFailure: reset":                  {Situation{Strategy: rerun, LastStrategy: rerun, Instance: reset}, Decision{Action: Delete, Requests: requests{start()}}},
 		"RerunOnFailure: a stop of a dead one is no rerun": {
-			Situation{Strategy: rerun, LastStrategy: rerun, Instance: died, Requests: requests{stop("a")}}, Decision{Action: Delete, Requests: requests{stop("a")}}},
+			Situation{Strategy: rerun, LastStrategy: rerun, Instance: died, Requests: requests{stop("a")}}, Decision{Action: Delete, Requests: requests{stop("a")}},
+		},
 		"Once: first start":       {Situation{Strategy: once}, Decision{Action: Create}},
 		"Once: not again":         {Situation{Strategy: once, LastStrategy: once}, Decision{}},
 		"Once: died, not again":   {Situation{Strategy: once, LastStrategy: once, Instance: died}, Decision{}},
@@ -81,19 +84,24 @@ func TestDecide(t *testing.T) {
 		"deleted while it leaves": {Situation{Strategy: always, Deleting: true, Instance: leaving}, Decision{}},
 		"deleted and gone":        {Situation{Strategy: always, Deleting: true}, Decision{Action: LetGo}},
 		"a first failed start is counted": {
-			Situation{Strategy: always, Instance: stillborn, Now: now}, Decision{Action: Delete, StartFailure: failure(1, "a", 10*time.Second)}},
+			Situation{Strategy: always, Instance: stillborn, Now: now}, Decision{Action: Delete, StartFailure: failure(1, "a", 10*time.Second)},
+		},
 		"a failed start is counted once": {
 			Situation{Strategy: always, Instance: stillborn, StartFailure: failure(1, "a", 10*time.Second), Now: now},
-			Decision{Action: Delete, StartFailure: failure(1, "a", 10*time.Second)}},
+			Decision{Action: Delete, StartFailure: failure(1, "a", 10*time.Second)},
+		},
 		"a second one waits longer": {
 			Situation{Strategy: always, Instance: stillborn, StartFailure: failure(1, "z", 0), Now: now},
-			Decision{Action: Delete, StartFailure: failure(2, "a", 20*time.Second)}},
+			Decision{Action: Delete, StartFailure: failure(2, "a", 20*time.Second)},
+		},
 		"the next attempt waits": {
 			Situation{Strategy: always, StartFailure: failure(2, "a", 20*time.Second), Now: now},
-			Decision{After: 20 * time.Second, StartFailure: failure(2, "a", 20*time.Second)}},
+			Decision{After: 20 * time.Second, StartFailure: failure(2, "a", 20*time.Second)},
+		},
 		"the next attempt is due": {
 			Situation{Strategy: always, StartFailure: failure(2, "a", 0), Now: now},
-			Decision{Action: Create, StartFailure: failure(2, "a", 0)}},
+			Decision{Action: Create, StartFailure: failure(2, "a", 0)},
+		},
 		"one that runs ends the row": {Situation{Strategy: always, Instance: running, StartFailure: failure(2, "z", 0), Now: now}, Decision{}},
 	}
 	for name, tc := range tests {

@@ -13,7 +13,7 @@ IMAGE := $(CACHE)/sample.qcow2
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench e2e packages clean
+.PHONY: help run build test lint generate verify bench e2e packages compiler clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,11 +34,14 @@ bin/%: $(SOURCES)
 packages:
 	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt)
 
+compiler:
+	@hack/install-packages.sh gcc libc6-dev
+
 $(IMAGE): packages $(wildcard local/sampleimage/*)
 	@mkdir -p $(@D)
 	@local/sampleimage/build.sh $@
 
-test: packages bin/slipway-controlplane $(IMAGE) ## run all tests, with the race detector
+test: packages compiler bin/slipway-controlplane $(IMAGE) ## run all tests, with the race detector
 	SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane SLIPWAY_SAMPLE_IMAGE=$(IMAGE) CGO_ENABLED=1 go test -race -shuffle=on ./...
 	cd local/controlplane && go test -vet=off ./...
 

@@ -47,7 +47,6 @@ func (o outputFlag) printObject(out io.Writer, obj runtime.Object) error {
 
 // table is what a list looks like to a person.
 type table struct {
-	title  string
 	header []string
 	rows   [][]string
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -64,8 +65,7 @@ func runSSH(ctx context.Context, g *globals, machine, command string, o sshOptio
 	if err != nil {
 		return fmt.Errorf("log in to %s@%s: %w", o.user, machine, err)
 	}
-	defer conn.Close()
-	return sshSession(conn, command)
+	return errors.Join(sshSession(conn, command), ignoreClosed(conn.Close()))
 }
 
 // sshConfig keeps to algorithms that small SSH servers such as dropbear offer;
@@ -119,8 +119,10 @@ func rememberHost(file, host string) ssh.HostKeyCallback {
 			return fmt.Errorf("remember the host key: %w", err)
 		}
 		defer f.Close()
-		_, err = fmt.Fprintln(f, want)
-		return err
+		if _, err := fmt.Fprintln(f, want); err != nil {
+			return fmt.Errorf("remember the host key: %w", err)
+		}
+		return nil
 	}
 }
 
@@ -165,7 +167,7 @@ func sshSession(conn *ssh.Client, command string) error {
 	if err != nil {
 		return fmt.Errorf("open a session: %w", err)
 	}
-	defer session.Close()
+	defer func() { _ = session.Close() }()
 	session.Stdin, session.Stdout, session.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if command != "" {
 		return exitOf(session.Run(command))
@@ -196,6 +198,14 @@ func shell(session *ssh.Session) (restore func(), err error) {
 		return nil, fmt.Errorf("start a shell: %w", err)
 	}
 	return restore, nil
+}
+
+// ignoreClosed drops the error of closing what the other side closed before.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 func exitOf(err error) error {

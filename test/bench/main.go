@@ -45,7 +45,7 @@ func run(ctx context.Context, file string, pushes, megabytes int) error {
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	disks, err := measureDisks(ctx, dir, megabytes)
 	if err != nil {
 		return fmt.Errorf("measure disks: %w", err)

@@ -286,7 +286,10 @@ func (b *bench) counters(ctx context.Context) (spending, error) {
 	for lines.Scan() {
 		s.count(lines.Text())
 	}
-	return s, lines.Err()
+	if err := lines.Err(); err != nil {
+		return spending{}, fmt.Errorf("read the API server's metrics: %w", err)
+	}
+	return s, nil
 }
 
 func (s *spending) count(line string) {

@@ -37,12 +37,12 @@ packages:
 compiler:
 	@hack/install-packages.sh gcc libc6-dev
 
-$(IMAGE): packages $(wildcard local/sampleimage/*)
+$(IMAGE): $(shell find local/sampleimage -type f 2>/dev/null) | packages
 	@mkdir -p $(@D)
 	@local/sampleimage/build.sh $@
 
 test: packages compiler bin/slipway-controlplane $(IMAGE) ## run all tests, with the race detector
-	SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane SLIPWAY_SAMPLE_IMAGE=$(IMAGE) CGO_ENABLED=1 go test -race -shuffle=on ./...
+	SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane SLIPWAY_SAMPLE_IMAGE=$(IMAGE) CGO_ENABLED=1 go test -race -shuffle=on -timeout 25m ./...
 	cd local/controlplane && go test -vet=off ./...
 
 lint: ## run the linters; import directions are among them

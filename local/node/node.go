@@ -130,7 +130,7 @@ func (n *Node) SetupWithManager(mgr ctrl.Manager) error {
 		Client: c, Reader: reader, Volumes: n.volumes, Disks: n.runtime, Collect: n.collect, Clock: clk, Recorder: recorder,
 		Node: n.options.Name, Default: n.options.Credentials,
 	}, n.claimJobs)
-	machines := machine.NewReconciler(machine.Deps{Client: c, Clock: clk, Recorder: recorder, Forget: n.runtime.ForgetPort})
+	machines := machine.NewReconciler(machine.Deps{Client: c, Clock: clk, Recorder: recorder, Forget: n.forget})
 	volumes := datavolume.NewReconciler(datavolume.Deps{Client: c, Clock: clk})
 	for _, setup := range []func(ctrl.Manager) error{
 		n.instances.SetupWithManager, claims.SetupWithManager, machines.SetupWithManager, volumes.SetupWithManager,
@@ -139,10 +139,19 @@ func (n *Node) SetupWithManager(mgr ctrl.Manager) error {
 			return err
 		}
 	}
+	if err := n.collect(); err != nil { // what was let go of while nobody looked
+		return fmt.Errorf("set up node: %w", err)
+	}
 	if err := mgr.Add(registration{client: c, reader: reader, node: n.object}); err != nil {
 		return fmt.Errorf("set up node: %w", err)
 	}
 	return nil
+}
+
+// forget lets go of what was kept for a machine: its port, and images that only its instances used. They stay until then,
+// since its next start needs them again.
+func (n *Node) forget(machine string) error {
+	return errors.Join(n.runtime.ForgetPort(machine), n.collect())
 }
 
 // collect removes base images that neither a volume nor an instance needs.

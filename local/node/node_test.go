@@ -211,21 +211,29 @@ func (w *world) dataVolume(name, size string, source cdiv1.DataVolumeSource) *cd
 	return dv
 }
 
+// machine has a disk for each claim and user data that lets the test in.
 func (w *world) machine(name string, strategy virtv1.VirtualMachineRunStrategy, claims ...string) *virtv1.VirtualMachine {
+	w.Helper()
+	return w.machineWith(name, strategy, func(spec *virtv1.VirtualMachineInstanceSpec) {
+		for _, claim := range claims {
+			addVolume(spec, "vd-"+claim, virtv1.VolumeSource{PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{
+				PersistentVolumeClaimVolumeSource: corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+			}})
+		}
+		userData := "#cloud-config\nssh_authorized_keys:\n  - " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(w.signer.PublicKey()))) +
+			"\nruncmd:\n  - echo first boot >> /data/first\n"
+		addVolume(spec, "cloudinit", virtv1.VolumeSource{CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{UserData: userData}})
+	})
+}
+
+func (w *world) machineWith(name string, strategy virtv1.VirtualMachineRunStrategy, devices func(*virtv1.VirtualMachineInstanceSpec)) *virtv1.VirtualMachine {
 	w.Helper()
 	spec := virtv1.VirtualMachineInstanceSpec{TerminationGracePeriodSeconds: ptr.To(int64(60))}
 	spec.Domain.CPU = &virtv1.CPU{Cores: 1}
 	spec.Domain.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("256Mi")}
 	spec.Domain.RebootPolicy = ptr.To(virtv1.RebootPolicyTerminate)
 	spec.Domain.Devices.AutoattachGraphicsDevice = ptr.To(false)
-	for _, claim := range claims {
-		addVolume(&spec, "vd-"+claim, virtv1.VolumeSource{PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{
-			PersistentVolumeClaimVolumeSource: corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
-		}})
-	}
-	userData := "#cloud-config\nssh_authorized_keys:\n  - " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(w.signer.PublicKey()))) +
-		"\nruncmd:\n  - echo first boot >> /data/first\n"
-	addVolume(&spec, "cloudinit", virtv1.VolumeSource{CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{UserData: userData}})
+	devices(&spec)
 	vm := &virtv1.VirtualMachine{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: name},
 		Spec: virtv1.VirtualMachineSpec{RunStrategy: &strategy, Template: &virtv1.VirtualMachineInstanceTemplateSpec{
@@ -328,6 +336,35 @@ func TestAMachineBootsFromAnImageAndKeepsItsData(t *testing.T) {
 	w.restarted(vm, vmi)
 	w.poweredOff(vm)
 	w.deleted(vm)
+}
+
+// TestAnImageBootsByUEFIWithoutALastingDisk: an image of the registry as the system's disk, user data from a Secret, UEFI.
+func TestAnImageBootsByUEFIWithoutALastingDisk(t *testing.T) {
+	sample := sampleImage(t)
+	w := newWorld(t)
+	image := w.pushSample(sample)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "init"}, Data: map[string][]byte{"userData": []byte(
+		"#!/bin/sh\nmkdir -p /root/.ssh\necho '" + string(ssh.MarshalAuthorizedKey(w.signer.PublicKey())) + "' > /root/.ssh/authorized_keys\n")}}
+	vm := w.machineWith("uefi", virtv1.RunStrategyAlways, func(spec *virtv1.VirtualMachineInstanceSpec) {
+		spec.Domain.Firmware = &virtv1.Firmware{Bootloader: &virtv1.Bootloader{EFI: &virtv1.EFI{SecureBoot: ptr.To(false)}}}
+		addVolume(spec, "cvi-sample", virtv1.VolumeSource{ContainerDisk: &virtv1.ContainerDiskSource{Image: strings.TrimPrefix(image, "docker://")}})
+		addVolume(spec, "cloudinit", virtv1.VolumeSource{CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{UserDataSecretRef: &corev1.LocalObjectReference{Name: "init"}}})
+	})
+	await(w, w.instanceOf(vm), "waiting for its Secret", func(vmi *virtv1.VirtualMachineInstance) bool {
+		return vmi.Status.Phase == virtv1.Pending
+	})
+	must(t, w.client.Create(context.Background(), secret))
+	vmi := await(w, w.instanceOf(vm), "running", running)
+	if got := w.run(vmi, "ls -d /sys/firmware/efi; hostname; cat /data/boots"); got != "/sys/firmware/efi\nuefi\n1" {
+		t.Errorf("guest says %q", got)
+	}
+	must(t, w.client.Delete(context.Background(), vm))
+	w.awaitGone(vm)
+	for _, pattern := range []string{"images/*", "instances/*"} {
+		if left, _ := filepath.Glob(filepath.Join(w.dir, "node", pattern)); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
 }
 
 // killedAndAdopted: the controller dies, the guest does not notice, the next controller takes it over.

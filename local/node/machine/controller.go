@@ -29,7 +29,7 @@ type Deps struct {
 	Client   client.Client
 	Clock    clock.PassiveClock
 	Recorder events.EventRecorder
-	// Forget is told of machines that are gone for good, as namespace/name.
+	// Forget is told of machines that are gone for good, as namespace/name. Their instances are gone before.
 	Forget func(machine string) error
 }
 

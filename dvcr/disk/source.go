@@ -52,10 +52,8 @@ func (s *stream) ReadNext(p []byte) (int64, int, error) {
 }
 
 func (s *stream) Close() error {
-	if c, ok := s.r.(io.Closer); ok {
-		return c.Close()
-	}
-	return nil
+	c, _ := s.r.(io.Closer)
+	return closeSource(c)
 }
 
 // span is a stretch of a disk: [start, end).
@@ -81,10 +79,17 @@ type mapped struct {
 func (m *mapped) Size() int64 { return m.size }
 
 func (m *mapped) Close() error {
-	if m.closer == nil {
+	return closeSource(m.closer)
+}
+
+func closeSource(c io.Closer) error {
+	if c == nil {
 		return nil
 	}
-	return m.closer.Close()
+	if err := c.Close(); err != nil {
+		return fmt.Errorf("close disk source: %w", err)
+	}
+	return nil
 }
 
 func (m *mapped) ReadNext(p []byte) (int64, int, error) {

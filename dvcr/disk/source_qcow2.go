@@ -181,7 +181,7 @@ var (
 type inflater struct{ io.ReadCloser }
 
 func (d *inflater) reset(r io.Reader) error {
-	return d.ReadCloser.(flate.Resetter).Reset(r, nil) //nolint:errcheck // every flate reader can be reset
+	return d.ReadCloser.(flate.Resetter).Reset(r, nil) //nolint:errcheck,wrapcheck // every flate reader can be reset
 }
 
 func (d *inflater) Read(p []byte) (int, error) { return readSome(d.ReadCloser, p) }

@@ -168,7 +168,7 @@ func TestImportRefuses(t *testing.T) {
 			if !strings.Contains(s.Err.Error(), c.says) {
 				t.Errorf("the error does not speak of %q: %v", c.says, s.Err)
 			}
-			if c.want != importer.ErrUnreachable && len(leftovers(t, o.Dir)) > 0 {
+			if !errors.Is(c.want, importer.ErrUnreachable) && len(leftovers(t, o.Dir)) > 0 {
 				t.Errorf("%v are left of the download", leftovers(t, o.Dir))
 			}
 			repo, err := reg.Repository("vi/team/debian")

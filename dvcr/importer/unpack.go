@@ -111,7 +111,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	case err != nil && err != io.EOF: //nolint:errorlint // a wrapped EOF is an error
 		return n, damaged(b.kind, err)
 	}
-	return n, err
+	return n, err //nolint:wrapcheck // nil or io.EOF
 }
 
 // damaged says that compressed data cannot be read, unless the source failed to deliver it.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -26,22 +25,16 @@ const (
 // liveViews are the kinds of the live table.
 var liveViews = []string{"environments", "images", "disks", "vms"}
 
-// watchLive shows Environments, images, disks and machines as they change, and
-// the serial lines of running guests, until the context ends.
+// watchLive shows Environments, images, disks and machines as they change, the
+// serial lines of running guests and when they answer SSH, until the context
+// ends.
 func watchLive(ctx context.Context, out io.Writer, p *platform.Platform) error {
 	c := &connection{WithWatch: p.Client(), namespace: p.Ready().Namespace}
-	changed := make(chan struct{}, 1)
-	for _, name := range liveViews {
-		v, err := findView(name)
-		if err != nil {
-			return err
-		}
-		if err := notify(ctx, c, v.list(), changed); err != nil {
-			return err
-		}
+	changed, err := notifyAll(ctx, c)
+	if err != nil {
+		return err
 	}
-	serial := newSerialLog(c)
-	s := newScreen(out)
+	guests, s := newGuests(c), newScreen(out)
 	tick := time.NewTicker(redrawAfter)
 	defer tick.Stop()
 	dirty := true
@@ -50,22 +43,54 @@ func watchLive(ctx context.Context, out io.Writer, p *platform.Platform) error {
 		case <-changed:
 			dirty = true
 		case <-tick.C:
-			more := serial.read(ctx)
-			if !dirty && len(more) == 0 {
-				continue
-			}
-			dirty = false
-			tables, err := liveTables(ctx, c)
-			if err != nil && ctx.Err() == nil {
+			if err := redraw(ctx, c, s, guests, dirty); err != nil && ctx.Err() == nil {
 				return err
 			}
-			s.draw(tables, more)
+			dirty = false
 		case <-ctx.Done():
 			return nil
 		case err := <-p.Failed():
 			return err
 		}
 	}
+}
+
+func notifyAll(ctx context.Context, c *connection) (<-chan struct{}, error) {
+	changed := make(chan struct{}, 1)
+	lists := []client.ObjectList{&virtv1.VirtualMachineInstanceList{}}
+	for _, name := range liveViews {
+		v, err := findView(name)
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, v.list())
+	}
+	for _, list := range lists {
+		if err := notify(ctx, c, list, changed); err != nil {
+			return nil, err
+		}
+	}
+	return changed, nil
+}
+
+// redraw reads the tables again when something has changed, and what guests have
+// written in any case.
+func redraw(ctx context.Context, c *connection, s *screen, guests *guests, dirty bool) error {
+	if !dirty {
+		if lines := guests.lines(); len(lines) > 0 {
+			s.draw(s.tables, lines)
+		}
+		return nil
+	}
+	tables, err := liveTables(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := guests.update(ctx); err != nil {
+		return err
+	}
+	s.draw(tables, guests.lines())
+	return nil
 }
 
 // notify sends a token for every event of a kind in the namespace.
@@ -110,51 +135,6 @@ func liveTables(ctx context.Context, c *connection) ([]table, error) {
 	return tables, nil
 }
 
-// serialLog reads what guests wrote to their serial lines since the last time.
-type serialLog struct {
-	c       *connection
-	offsets map[string]int64
-}
-
-func newSerialLog(c *connection) *serialLog {
-	return &serialLog{c: c, offsets: map[string]int64{}}
-}
-
-func (l *serialLog) read(ctx context.Context) []string {
-	instances := &virtv1.VirtualMachineInstanceList{}
-	if err := l.c.List(ctx, instances, client.InNamespace(l.c.namespace)); err != nil {
-		return nil
-	}
-	var lines []string
-	for _, vmi := range instances.Items {
-		for _, line := range l.readNew(platform.ConsoleLog(&vmi)) {
-			lines = append(lines, vmi.Name+" | "+line)
-		}
-	}
-	return lines
-}
-
-func (l *serialLog) readNew(path string) []string {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.NewSectionReader(file, l.offsets[path], 64<<10))
-	end := bytes.LastIndexByte(text, '\n')
-	if err != nil || end < 0 {
-		return nil
-	}
-	l.offsets[path] += int64(end) + 1
-	var lines []string
-	for line := range strings.Lines(string(text[:end])) {
-		if line = printable(line); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
 // printable keeps a guest from driving the user's terminal.
 func printable(line string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
@@ -172,6 +152,7 @@ type screen struct {
 	terminal bool
 	width    int
 	drawn    int
+	tables   []table
 	serial   []string
 	rows     map[string]string
 }
@@ -186,6 +167,7 @@ func newScreen(out io.Writer) *screen {
 }
 
 func (s *screen) draw(tables []table, serial []string) {
+	s.tables = tables
 	if !s.terminal {
 		s.drawLines(tables, serial)
 		return

@@ -9,8 +9,17 @@ function unquote(s,   q) {
 	q = substr(s, 1, 1)
 	if ((q == "\"" || q == "'") && length(s) > 1 && substr(s, length(s)) == q) s = substr(s, 2, length(s) - 2)
 	if (q == "\"") { gsub(/\\"/, "\"", s); gsub(/\\n/, "\n", s); gsub(/\\\\/, "\\", s) }
+	else if (q != "'") sub(/[ \t]+#.*$/, "", s)
 	return s
 }
+
+# items splits a flow list [a, "b c"] into the array `part`. Commas inside quotes are not understood.
+function items(s, part) {
+	sub(/^[^\[]*\[/, "", s); sub(/\][ \t]*$/, "", s)
+	return split(s, part, /,[ \t]*/)
+}
+
+function key_line(s) { print s >> (out "/keys") }
 
 function value(s) { sub(/^[^:]*:[ \t]*/, "", s); return unquote(s) }
 
@@ -18,8 +27,7 @@ function shell_quote(s) { gsub(/'/, "'\\''", s); return "'" s "'" }
 
 # words turns the flow list [a, "b c"] into a shell command line.
 function words(s,   n, i, part, line) {
-	sub(/^\[/, "", s); sub(/\][ \t]*$/, "", s)
-	n = split(s, part, /,[ \t]*/)
+	n = items(s, part)
 	for (i = 1; i <= n; i++) line = line (i > 1 ? " " : "") shell_quote(unquote(part[i]))
 	return line
 }
@@ -58,16 +66,22 @@ in_block($0) { next }
 	if (key == "hostname" || key == "fqdn" && !named) { v = value($0); sub(/\..*/, "", v); printf "%s", v > (out "/hostname"); close(out "/hostname"); named = 1 }
 	else if (key !~ /^(fqdn|ssh_authorized_keys|users|write_files|runcmd|disable_root|preserve_hostname|manage_etc_hosts)$/)
 		print "[sample] cloud-config key " key " is not supported by the sample image"
+	if (key == "ssh_authorized_keys" && /\[/) { n = items($0, part); for (i = 1; i <= n; i++) key_line(unquote(part[i])) }
 	next
 }
 
-key == "ssh_authorized_keys" && /^ *- / { sub(/^ *- */, ""); print unquote($0) >> (out "/keys"); next }
+key == "ssh_authorized_keys" && /^ *- / { sub(/^ *- */, ""); key_line(unquote($0)); next }
 
-key == "users" && /^ *- +name:/ { user = value($0); item_indent = indent($0); print user "\t" >> (out "/users"); in_keys = 0; next }
-key == "users" && /^ *- / && (user == "" || !in_keys) { user = $0; sub(/^ *- */, "", user); user = (user == "default" || user ~ /:/) ? "root" : unquote(user); next }
-key == "users" && /^ *name:/ { user = value($0); print user "\t" >> (out "/users"); next }
-key == "users" && /^ *ssh_authorized_keys:/ { in_keys = 1; next }
-key == "users" && in_keys && /^ *- / { sub(/^ *- */, ""); print user "\t" unquote($0) >> (out "/users"); next }
+# A list of users: "- default", "- NAME" or a map. Keys of root and of the default user are root's.
+key == "users" && in_keys && /^ *- / && indent($0) >= keys_indent { sub(/^ *- */, ""); print user "\t" unquote($0) >> (out "/users"); next }
+key == "users" && /^ *- / && users_indent != "" && indent($0) > users_indent { next } # a list inside a user's map
+key == "users" && /^ *- / { in_keys = 0; users_indent = indent($0); sub(/- */, "  "); if ($0 !~ /:/) { user = unquote($0); if (user == "default") user = "root"; print user "\t" >> (out "/users"); next } user = "root" }
+key == "users" && /^ *name:/ { in_keys = 0; user = value($0); print user "\t" >> (out "/users"); next }
+key == "users" && /^ *ssh[-_]authorized[-_]keys:/ {
+	in_keys = 1; keys_indent = indent($0)
+	if (/\[/) { n = items($0, part); for (i = 1; i <= n; i++) print user "\t" unquote(part[i]) >> (out "/users"); in_keys = 0 }
+	next
+}
 key == "users" { in_keys = 0; next }
 
 key == "write_files" && /^ *- / { files++; dir = out "/file." files; system("mkdir -p " dir); sub(/- /, "  "); parent_indent = indent($0); field(dir, $0); next }

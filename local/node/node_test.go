@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/dvcr/disk"
@@ -62,6 +64,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	cfg := kubetest.StartFS(t, crd.Files)
 	c, err := client.New(cfg, client.Options{Scheme: scheme()})
 	must(t, err)

@@ -44,6 +44,7 @@ func startBare(t *testing.T, r *Runtime) Observed {
 	if err := f.make(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = f.remove() }) // sockets may be outside the test's directory
 	record := Record{UID: uid, Namespace: "shop", Name: "web", Volumes: map[string]string{"v": "root"}, Bases: []string{"sha256:aa"}}
 	if err := r.Start(context.Background(), record, bare(f)); err != nil {
 		t.Fatal(err)

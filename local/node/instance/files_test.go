@@ -1,7 +1,9 @@
 package instance
 
 import (
+	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,6 +28,20 @@ func TestSocketPathsFitTheKernelsLimit(t *testing.T) {
 	}
 	if filesOf("/"+strings.Repeat("x", 100), "a").sockets == filesOf("/"+strings.Repeat("x", 100), "b").sockets {
 		t.Error("two instances share their sockets")
+	}
+}
+
+func TestSocketsAreNotPutWhereOthersReach(t *testing.T) {
+	root := t.TempDir()
+	f := filesOf(root, "a")
+	if err := f.make(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(f.sockets, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.make(); !errors.Is(err, ErrForeignDirectory) {
+		t.Errorf("error %v, want ErrForeignDirectory", err)
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -59,6 +61,9 @@ func (f files) listen() qemu.Sockets {
 	}
 }
 
+// ErrForeignDirectory says that others can reach into a directory that must be the node's own.
+var ErrForeignDirectory = errors.New("a directory for sockets belongs to somebody else or is open to others")
+
 // socketLimit keeps the longest socket path below the kernel's limit of 108 bytes.
 const socketLimit = 100 - len("/serial.sock")
 
@@ -77,6 +82,19 @@ func (f files) make() error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("make instance directory: %w", err)
 		}
+	}
+	return ownOnly(f.sockets)
+}
+
+// ownOnly refuses a directory that somebody else could have put there before: who owns it owns the guest's monitor.
+func ownOnly(dir string) error {
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("look at instance directory: %w", err)
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() || int(stat.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%w: %s; remove it", ErrForeignDirectory, dir)
 	}
 	return nil
 }

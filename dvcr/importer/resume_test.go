@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,31 +37,53 @@ type flaky struct {
 	requests []string // Range headers
 }
 
+// total returns how many bytes were sent.
+func (f *flaky) total() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sent
+}
+
+// asked returns the Range headers of all requests.
+func (f *flaky) asked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.requests)
+}
+
+// change edits the server between requests.
+func (f *flaky) change(edit func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	edit()
+}
+
 func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Header.Get("Range"))
+	content, version := f.content, f.version
 	f.mu.Unlock()
-	if f.version != "" {
-		w.Header().Set("ETag", f.version)
+	if version != "" {
+		w.Header().Set("ETag", version)
 	}
 	off, code := 0, http.StatusOK
 	if from, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok && f.ranges {
-		if v := r.Header.Get("If-Range"); v == "" || v == f.version {
+		if v := r.Header.Get("If-Range"); v == "" || v == version {
 			off, _ = strconv.Atoi(strings.TrimSuffix(from, "-"))
-			if off >= len(f.content) {
-				w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", len(f.content)))
+			if off >= len(content) {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes */%d", len(content)))
 				w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 				return
 			}
 			code = http.StatusPartialContent
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", off, len(f.content)-1, len(f.content)))
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", off, len(content)-1, len(content)))
 		}
 	}
 	if !f.chunked {
-		w.Header().Set("Content-Length", strconv.Itoa(len(f.content)-off))
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)-off))
 	}
 	w.WriteHeader(code)
-	f.send(w, r, f.content[off:], off)
+	f.send(w, r, content[off:], off)
 }
 
 func (f *flaky) send(w http.ResponseWriter, r *http.Request, rest []byte, off int) {
@@ -68,7 +91,10 @@ func (f *flaky) send(w http.ResponseWriter, r *http.Request, rest []byte, off in
 		if f.perConn > 0 && n >= f.perConn {
 			panic(http.ErrAbortHandler)
 		}
-		if f.holdAt > 0 && off+n >= f.holdAt && f.release != nil {
+		f.mu.Lock()
+		hold := f.holdAt > 0 && off+n >= f.holdAt && f.release != nil
+		f.mu.Unlock()
+		if hold {
 			f.hold(w, r)
 		}
 		part := rest[:min(len(rest), 16<<10)]
@@ -121,8 +147,8 @@ func TestDownloadSurvivesBrokenConnections(t *testing.T) {
 				t.Fatal(s.Err)
 			}
 			same(t, stored(t, reg, job.Destination), raw)
-			if c.maxSent > 0 && c.server.sent > c.maxSent {
-				t.Errorf("the server sent %d bytes for %d", c.server.sent, c.maxSent)
+			if c.maxSent > 0 && c.server.total() > c.maxSent {
+				t.Errorf("the server sent %d bytes for %d", c.server.total(), c.maxSent)
 			}
 		})
 	}
@@ -200,16 +226,14 @@ func TestServerThatStandsStill(t *testing.T) {
 	r.Ensure(t.Context(), job)
 	<-reached
 	waitForDownload(t, o.Dir, mib)
-	f.mu.Lock()
-	f.holdAt = 0
-	f.mu.Unlock()
+	f.change(func() { f.holdAt = 0 })
 	clock.ring()
 	if s := finishJob(t, r, job); s.Err != nil {
 		t.Fatal(s.Err)
 	}
 	same(t, stored(t, reg, job.Destination), raw)
-	if len(f.requests) != 2 || f.requests[1] == "" {
-		t.Errorf("requests had ranges %q, want one whole and one partial", f.requests)
+	if asked := f.asked(); len(asked) != 2 || asked[1] == "" {
+		t.Errorf("requests had ranges %q, want one whole and one partial", asked)
 	}
 }
 
@@ -217,15 +241,13 @@ func TestServerThatStandsStill(t *testing.T) {
 // all that is in its memory.
 func killedAfter(t *testing.T, f *flaky, reg importer.Registry, o importer.Options, job importer.Job) {
 	t.Helper()
-	reached := f.reached
+	reached, hold := f.reached, int64(f.holdAt)
 	r := importer.NewRunner(reg, o)
 	r.Ensure(t.Context(), job)
 	<-reached
-	waitForDownload(t, o.Dir, int64(f.holdAt))
+	waitForDownload(t, o.Dir, hold)
 	r.Close()
-	f.mu.Lock()
-	f.holdAt = 0
-	f.mu.Unlock()
+	f.change(func() { f.holdAt = 0 })
 }
 
 // waitForDownload returns when the file of the only download in dir has n bytes.
@@ -264,18 +286,18 @@ func TestImportContinuesAfterAKill(t *testing.T) {
 			want := raw
 			if c.change {
 				want = rawDisk(2, 4*mib)
-				f.content, f.version = want, `"2"`
+				f.change(func() { f.content, f.version = want, `"2"` })
 			}
-			before := f.sent
+			before := f.total()
 			if s := finishJob(t, newRunner(t, reg, o), job); s.Err != nil {
 				t.Fatal(s.Err)
 			}
 			same(t, stored(t, reg, job.Destination), want)
-			if resumed := f.requests[1] != ""; resumed != c.resumes {
-				t.Errorf("the second process asked for range %q", f.requests[1])
+			if asked := f.asked(); (asked[1] != "") != c.resumes {
+				t.Errorf("the second process asked for range %q", asked[1])
 			}
-			if c.resumes && !c.change && f.sent-before > 3*mib {
-				t.Errorf("the second process downloaded %d bytes", f.sent-before)
+			if c.resumes && !c.change && f.total()-before > 3*mib {
+				t.Errorf("the second process downloaded %d bytes", f.total()-before)
 			}
 		})
 	}
@@ -357,15 +379,16 @@ func TestDVCRAway(t *testing.T) {
 	o.Dir = t.TempDir()
 	r := newRunner(t, reg, o)
 	job := httpJob(listen(t, f.ServeHTTP))
+	reached := f.reached
 	r.Ensure(t.Context(), job)
-	<-f.reached
+	<-reached
 	closeRegistry(t, server)
 	close(f.release)
 	s := finishJob(t, r, job)
 	if !errors.Is(s.Err, importer.ErrRegistry) {
 		t.Fatalf("with DVCR away: %v, want %v", s.Err, importer.ErrRegistry)
 	}
-	sent := f.sent
+	sent := f.total()
 	startDVCR(t, dir)
 	if again := r.Ensure(t.Context(), job); again.Phase != importer.Failed {
 		t.Errorf("a failed job is %s before Retry", again.Phase)
@@ -374,8 +397,8 @@ func TestDVCRAway(t *testing.T) {
 	if s := finishJob(t, r, job); s.Err != nil {
 		t.Fatal(s.Err)
 	}
-	if f.sent > sent+len(raw)/4 {
-		t.Errorf("the retry downloaded %d bytes more", f.sent-sent)
+	if f.total() > sent+len(raw)/4 {
+		t.Errorf("the retry downloaded %d bytes more", f.total()-sent)
 	}
 	same(t, stored(t, reg, job.Destination), raw)
 }

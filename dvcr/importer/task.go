@@ -156,7 +156,15 @@ func (t *task) read(ctx context.Context, s *spool, sums checksums, open opener) 
 		defer inner.Close()
 	}
 	p := &payload{spool: s, image: bufio.NewReaderSize(inner, 1<<20), inPlace: inPlace}
-	p.verify = func() error { return errors.Join(drain(content), drain(wire), sums.check()) }
+	p.verify = func() error {
+		if err := drain(content); err != nil {
+			return err
+		}
+		if err := drain(wire); err != nil {
+			return err
+		}
+		return sums.check()
+	}
 	return t.pushPayload(ctx, p)
 }
 
@@ -223,7 +231,10 @@ func (t *task) pushQCOW2(ctx context.Context, p *payload, head []byte) (disk.Inf
 		}
 		defer file.Close()
 	}
-	if err := errors.Join(drain(p.image), p.verify()); err != nil {
+	if err := drain(p.image); err != nil {
+		return disk.Info{}, err
+	}
+	if err := p.verify(); err != nil {
 		return disk.Info{}, err
 	}
 	info, err := file.Stat()

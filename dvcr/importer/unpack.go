@@ -49,7 +49,8 @@ func decompressor(kind string, in io.Reader, head []byte) (io.ReadCloser, error)
 	case "gzip":
 		return gzip.NewReader(in) //nolint:wrapcheck // unpack wraps it
 	case "zstd":
-		z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(maxDictionary), zstd.WithDecoderConcurrency(0))
+		// One worker decodes in the reader's own goroutine: nothing reads ahead of an import that has ended.
+		z, err := zstd.NewReader(in, zstd.WithDecoderMaxWindow(maxDictionary), zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return nil, err //nolint:wrapcheck // unpack wraps it
 		}

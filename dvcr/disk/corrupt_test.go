@@ -58,10 +58,10 @@ func manifestOf(t *testing.T, from oras.ReadOnlyTarget, ref string) (ocispec.Des
 
 // TestDamageIsFound damages one blob at a time in one way, and restores. No byte may reach the file that is not the disk's.
 func TestDamageIsFound(t *testing.T) {
-	raw := makeContent(region{1, 90 * mib}, region{0, mib}, region{2, 40 * mib})
+	raw := makeContent(region{noise + 1, 33 * mib}, region{0, mib}, region{noise + 2, 3 * mib})
 	store := memory.New()
 	info := push(t, raw, store, "v1", disk.PushOptions{})
-	other := makeContent(region{3, 90 * mib}, region{0, mib}, region{4, 40 * mib})
+	other := makeContent(region{noise + 3, 33 * mib}, region{0, mib}, region{noise + 4, 3 * mib})
 	push(t, other, store, "v2", disk.PushOptions{})
 	desc, m := manifestOf(t, store, "v1")
 	_, m2 := manifestOf(t, store, "v2")

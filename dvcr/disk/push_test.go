@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -19,26 +20,28 @@ import (
 	"slipway.dev/slipway/dvcr/disk"
 )
 
-// region is a stretch of a made-up disk: seed 0 means zeros.
+// region is a stretch of a made-up disk: seed 0 means zeros, and seeds from noise on bytes that do not compress.
 type region struct {
 	seed uint64
 	size int
 }
 
-// makeContent makes the bytes of a disk: half of each region's bytes are random, the other half repeats, so that it compresses.
+const noise = 100
+
+// makeContent makes the bytes of a disk. Half of a region is random, the other half repeats, unless it is noise.
 func makeContent(regions ...region) []byte {
 	var out []byte
 	for _, r := range regions {
 		part := make([]byte, r.size)
-		if r.seed != 0 {
-			random := rand.New(rand.NewPCG(r.seed, 0))
-			for i := range part {
-				if i%64 < 32 {
-					part[i] = byte(random.Uint32())
-				} else {
-					part[i] = byte(i / 64)
-				}
+		random := rand.New(rand.NewPCG(r.seed, 0))
+		for i := 0; r.seed != 0 && i < len(part); i += 8 {
+			word := random.Uint64()
+			if r.seed < noise && i%64 >= 32 {
+				word = uint64(i / 64 * 0x01010101)
 			}
+			var b [8]byte
+			binary.LittleEndian.PutUint64(b[:], word)
+			copy(part[i:], b[:])
 		}
 		out = append(out, part...)
 	}
@@ -247,7 +250,7 @@ func TestPushReusesBase(t *testing.T) {
 
 func TestPushResumes(t *testing.T) {
 	store := memory.New()
-	raw := makeContent(region{1, 90 * mib}, region{2, 90 * mib})
+	raw := makeContent(region{noise, 110 * mib})
 	broken := &counting{Target: store, packLimit: 2}
 	_, err := disk.Push(t.Context(), disk.NewStream(bytes.NewReader(raw), -1), broken, "v1", disk.PushOptions{})
 	if !errors.Is(err, errCut) {

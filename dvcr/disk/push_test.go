@@ -53,9 +53,13 @@ const (
 	mib = 1 << 20
 )
 
+func openStream(raw []byte) disk.Source {
+	return disk.NewStream(bytes.NewReader(raw), int64(len(raw)))
+}
+
 func push(t *testing.T, raw []byte, to oras.Target, ref string, o disk.PushOptions) disk.Info {
 	t.Helper()
-	info, err := disk.Push(t.Context(), disk.NewStream(bytes.NewReader(raw), int64(len(raw))), to, ref, o)
+	info, err := disk.Push(t.Context(), openStream(raw), to, ref, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"compress/flate"
 	"encoding/binary"
 	"errors"
@@ -173,18 +174,28 @@ var setUpLibrary = sync.OnceFunc(func() {
 })
 
 var (
-	inflaters = sync.Pool{New: func() any { return &inflater{ReadCloser: kflate.NewReader(nil)} }}
+	inflaters = sync.Pool{New: func() any { return &inflater{flate: kflate.NewReader(nil)} }}
 	unzstds   = sync.Pool{New: func() any { return newUnzstd() }}
 )
 
-// inflater reads one deflate stream; Read fills all of p, because the library decodes a cluster anew for each short read.
-type inflater struct{ io.ReadCloser }
-
-func (d *inflater) reset(r io.Reader) error {
-	return d.ReadCloser.(flate.Resetter).Reset(r, nil) //nolint:errcheck,wrapcheck // every flate reader can be reset
+// inflater reads one deflate stream, from memory, which the decoder is fastest at. Read fills all of p, because the library
+// decodes a cluster anew for each short read.
+type inflater struct {
+	flate  io.ReadCloser
+	packed bytes.Buffer
+	reader bytes.Reader
 }
 
-func (d *inflater) Read(p []byte) (int, error) { return readSome(d.ReadCloser, p) }
+func (d *inflater) reset(r io.Reader) error {
+	d.packed.Reset()
+	if _, err := d.packed.ReadFrom(r); err != nil {
+		return fmt.Errorf("read compressed cluster: %w", err)
+	}
+	d.reader.Reset(d.packed.Bytes())
+	return d.flate.(flate.Resetter).Reset(&d.reader, nil) //nolint:errcheck,wrapcheck // every flate reader can be reset
+}
+
+func (d *inflater) Read(p []byte) (int, error) { return readSome(d.flate, p) }
 
 func (d *inflater) Close() error {
 	inflaters.Put(d)

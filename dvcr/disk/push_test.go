@@ -285,6 +285,7 @@ func TestPushRefuses(t *testing.T) {
 		"too much data":      {disk.NewStream(bytes.NewReader(raw), -1), disk.PushOptions{MaxData: mib}, disk.ErrTooLarge},
 		"longer than said":   {disk.NewStream(bytes.NewReader(raw), mib), disk.PushOptions{}, disk.ErrInvalidImage},
 		"shorter than said":  {disk.NewStream(bytes.NewReader(raw), 10*mib), disk.PushOptions{}, io.ErrUnexpectedEOF},
+		"torn source":        {disk.NewStream(io.MultiReader(bytes.NewReader(raw), tornReader{}), -1), disk.PushOptions{}, io.ErrUnexpectedEOF},
 		"broken source":      {disk.NewStream(io.MultiReader(bytes.NewReader(raw), failingReader{}), -1), disk.PushOptions{}, errCut},
 	}
 	for name, c := range cases {

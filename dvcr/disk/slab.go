@@ -3,8 +3,6 @@ package disk
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"io"
 )
 
 const (
@@ -99,5 +97,3 @@ func (p slabPool) get(ctx context.Context) (*slab, error) {
 }
 
 func (p slabPool) put(s *slab) { p <- s }
-
-func isEnd(err error) bool { return errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) }

@@ -28,7 +28,7 @@ type stream struct {
 }
 
 // NewStream returns a Source that reads a raw disk from r. size may be -1; when it is not, a stream of another length is an
-// error. A size that is not a multiple of 512 is allowed, as in raw files. Close closes r when it is an io.Closer.
+// error. Close closes r when it is an io.Closer.
 func NewStream(r io.Reader, size int64) Source {
 	return &stream{r: r, size: size}
 }
@@ -37,19 +37,33 @@ func (s *stream) Size() int64 { return s.size }
 
 func (s *stream) ReadNext(p []byte) (int64, int, error) {
 	off := s.off
-	n, err := io.ReadFull(s.r, p)
+	n, err := fill(s.r, p)
 	s.off += int64(n)
-	if errors.Is(err, io.ErrUnexpectedEOF) && n > 0 {
-		err = nil
-	}
 	switch {
-	case err == nil && s.size >= 0 && s.off > s.size:
+	case err != nil && !isEnd(err):
+		return off, 0, err
+	case s.size >= 0 && s.off > s.size:
 		return off, 0, fmt.Errorf("read disk stream: %w: more than the %d bytes declared", ErrInvalidImage, s.size)
-	case errors.Is(err, io.EOF) && s.size >= 0 && s.off < s.size:
+	case n > 0:
+		return off, n, nil
+	case err != nil && s.size >= 0 && s.off < s.size:
 		return off, 0, fmt.Errorf("read disk stream: ended after %d of %d bytes: %w", s.off, s.size, io.ErrUnexpectedEOF)
 	}
-	return off, n, err
+	return off, 0, err
 }
+
+// fill reads until p is full. Unlike io.ReadFull it keeps the end of r apart from an error of r that says "unexpected EOF".
+func fill(r io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = r.Read(p[n:])
+		n += m
+	}
+	return n, err //nolint:wrapcheck // readSlabs wraps it
+}
+
+// isEnd reports the regular end of a source. An error that wraps io.EOF is not one.
+func isEnd(err error) bool { return err == io.EOF } //nolint:errorlint // see above
 
 func (s *stream) Close() error {
 	c, _ := s.r.(io.Closer)

@@ -50,6 +50,11 @@ type failingReader struct{}
 
 func (failingReader) Read([]byte) (int, error) { return 0, errCut }
 
+// tornReader ends as truncated archives do, and then as if nothing had happened.
+type tornReader struct{}
+
+func (tornReader) Read(p []byte) (int, error) { return min(len(p), 1), io.ErrUnexpectedEOF }
+
 // allocated returns how many bytes a file occupies.
 func allocated(t *testing.T, f *os.File) int64 {
 	t.Helper()

@@ -18,6 +18,8 @@ import (
 // connection is a client of the cluster a command talks to.
 type connection struct {
 	client.WithWatch
+	// reader lists; it may be a cache.
+	reader    client.Reader
 	config    *rest.Config
 	namespace string
 }
@@ -40,7 +42,7 @@ func (g *globals) connect() (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", config.Host, err)
 	}
-	return &connection{WithWatch: c, config: config, namespace: g.findNamespace()}, nil
+	return &connection{WithWatch: c, reader: c, config: config, namespace: g.findNamespace()}, nil
 }
 
 func (g *globals) restConfig() (*rest.Config, error) {

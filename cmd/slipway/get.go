@@ -105,7 +105,7 @@ func listOf(ctx context.Context, c *connection, v view, name string) (client.Obj
 	if name != "" {
 		options = append(options, client.MatchingFields{"metadata.name": name})
 	}
-	if err := c.List(ctx, list, options...); err != nil {
+	if err := c.reader.List(ctx, list, options...); err != nil {
 		return nil, fmt.Errorf("list %s: %w", v.names[0], err)
 	}
 	items, err := objectsOf(list)
@@ -120,7 +120,7 @@ func listOf(ctx context.Context, c *connection, v view, name string) (client.Obj
 
 func listRetained(ctx context.Context, c *connection) (map[string]bool, error) {
 	environments := &v1alpha1.EnvironmentList{}
-	if err := c.List(ctx, environments); err != nil {
+	if err := c.reader.List(ctx, environments); err != nil {
 		return nil, fmt.Errorf("list Environments: %w", err)
 	}
 	return retainedUIDs(environments.Items), nil

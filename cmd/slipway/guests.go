@@ -40,7 +40,7 @@ func newGuests(c *connection) *guests {
 // update looks which guests run now.
 func (g *guests) update(ctx context.Context) error {
 	list := &virtv1.VirtualMachineInstanceList{}
-	if err := g.c.List(ctx, list, client.InNamespace(g.c.namespace)); err != nil {
+	if err := g.c.reader.List(ctx, list, client.InNamespace(g.c.namespace)); err != nil {
 		return fmt.Errorf("list instances: %w", err)
 	}
 	present := map[string]bool{}

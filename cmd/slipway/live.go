@@ -29,7 +29,7 @@ var liveViews = []string{"environments", "images", "disks", "vms"}
 // serial lines of running guests and when they answer SSH, until the context
 // ends.
 func watchLive(ctx context.Context, out io.Writer, p *platform.Platform) error {
-	c := &connection{WithWatch: p.Client(), namespace: p.Ready().Namespace}
+	c := &connection{WithWatch: p.Client(), reader: p.Reader(), namespace: p.Ready().Namespace}
 	changed, err := notifyAll(ctx, c)
 	if err != nil {
 		return err

@@ -59,6 +59,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 	if err := p.installWebhooks(ctx, mgr); err != nil {
 		return "", err
 	}
+	p.reader = mgr.GetClient()
 	p.run(ctx, mgr, imports)
 	if err := waitServing(ctx, mgr); err != nil {
 		return "", err

@@ -51,6 +51,7 @@ type Platform struct {
 	git    *gitserver.Server
 	engine *node.Node
 	client client.WithWatch
+	reader client.Reader
 
 	ready    Ready
 	webhooks admission.Endpoint
@@ -96,6 +97,9 @@ func (p *Platform) Ready() Ready { return p.ready }
 
 // Client reaches the control plane as the administrator.
 func (p *Platform) Client() client.WithWatch { return p.client }
+
+// Reader reads from the controllers' cache, which costs the API server nothing.
+func (p *Platform) Reader() client.Reader { return p.reader }
 
 // Failed gives the error of a part that ended by itself.
 func (p *Platform) Failed() <-chan error { return p.failed }

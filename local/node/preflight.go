@@ -1,6 +1,7 @@
 package node
 
 import (
+	_ "embed" // the list of packages
 	"errors"
 	"fmt"
 	"os"
@@ -15,8 +16,11 @@ import (
 // ErrMissing says that the host lacks programs.
 var ErrMissing = errors.New("the host lacks programs that guests need")
 
-// Packages are the Debian packages whose programs a node runs.
-func Packages() []string { return []string{"qemu-system-x86", "qemu-utils", "ovmf"} }
+//go:embed packages.txt
+var packages string
+
+// Packages are the Debian packages whose programs a node runs. The same file tells make what to install.
+func Packages() []string { return strings.Fields(packages) }
 
 // Preflight says what the host lacks, and the line that brings it.
 func Preflight() error {
@@ -25,7 +29,7 @@ func Preflight() error {
 }
 
 func preflight(program, file func(string) bool) error {
-	var packages []string
+	var missing []string
 	for _, need := range []struct {
 		have    bool
 		pkgName string
@@ -35,12 +39,12 @@ func preflight(program, file func(string) bool) error {
 		{file(instance.UEFICode) && file(instance.UEFIVarsTemplate), "ovmf"},
 	} {
 		if !need.have {
-			packages = append(packages, need.pkgName)
+			missing = append(missing, need.pkgName)
 		}
 	}
-	if len(packages) == 0 {
+	if len(missing) == 0 {
 		return nil
 	}
-	slices.Sort(packages)
-	return fmt.Errorf("%w: run apt-get install -y --no-install-recommends %s", ErrMissing, strings.Join(packages, " "))
+	slices.Sort(missing)
+	return fmt.Errorf("%w: run apt-get install -y --no-install-recommends %s", ErrMissing, strings.Join(missing, " "))
 }

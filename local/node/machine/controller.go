@@ -93,18 +93,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return result, err
 }
 
-// step gathers, decides, acts and reports.
+// step gathers, decides, acts and reports. Requests that change are reported before anything is done about them: a crash
+// in between loses none, and a stale cache acts on none twice. The report's own event brings the next step.
 func (r *Reconciler) step(ctx context.Context, vm *virtv1.VirtualMachine) (ctrl.Result, error) {
 	v, err := r.gather(ctx, vm)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	v.Decision = Decide(situation(v))
+	if !sameRequests(vm.Status.StateChangeRequests, v.Decision.Requests) {
+		return ctrl.Result{}, r.report(ctx, v)
+	}
 	errAct := r.act(ctx, &v)
 	if v.Decision.Action == LetGo {
 		return ctrl.Result{}, errAct
 	}
 	return ctrl.Result{RequeueAfter: v.Decision.After}, errors.Join(errAct, r.report(ctx, v))
+}
+
+func sameRequests(a, b []virtv1.VirtualMachineStateChangeRequest) bool {
+	return slices.EqualFunc(a, b, func(a, b virtv1.VirtualMachineStateChangeRequest) bool { return reflect.DeepEqual(a, b) })
 }
 
 func (r *Reconciler) gather(ctx context.Context, vm *virtv1.VirtualMachine) (View, error) {

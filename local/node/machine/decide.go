@@ -58,6 +58,8 @@ type Decision struct {
 func Decide(s Situation) Decision {
 	d := Decision{Requests: settle(s.Requests, s.Instance), StartFailure: countFailure(s)}
 	switch {
+	case unaddressed(d, s.Instance):
+		d.Requests = address(d.Requests, s.Instance)
 	case s.Deleting && s.Instance == nil:
 		d.Action = LetGo
 	case s.Instance != nil && s.Instance.Deleting:
@@ -77,6 +79,18 @@ func settle(requests []virtv1.VirtualMachineStateChangeRequest, i *Instance) []v
 	for len(out) > 0 && settled(out[0], i) {
 		out = out[1:]
 	}
+	return out
+}
+
+// unaddressed says that a stop names no instance. It means the one that it meets first, never one that is made for a
+// start behind it.
+func unaddressed(d Decision, i *Instance) bool {
+	return i != nil && first(d, virtv1.StopRequest) && d.Requests[0].UID == nil
+}
+
+func address(requests []virtv1.VirtualMachineStateChangeRequest, i *Instance) []virtv1.VirtualMachineStateChangeRequest {
+	out := slices.Clone(requests)
+	out[0].UID = &i.UID
 	return out
 }
 

@@ -64,6 +64,9 @@ func TestDecide(t *testing.T) {
 		"Manual: the stop meant an earlier instance": {
 			Situation{Strategy: manual, Instance: running, Requests: requests{stop("b"), start()}}, Decision{Requests: requests{}},
 		},
+		"Manual: a stop of no named instance is addressed first": {
+			Situation{Strategy: manual, Instance: done, Requests: requests{{Action: virtv1.StopRequest}, start()}}, Decision{Requests: requests{stop("a"), start()}},
+		},
 		"Manual: powered off stays":              {Situation{Strategy: manual, Instance: done}, Decision{}},
 		"Manual: reset is for its owner to see":  {Situation{Strategy: manual, Instance: reset}, Decision{}},
 		"Manual: a start after a power-off":      {Situation{Strategy: manual, Instance: done, Requests: requests{start()}}, Decision{Action: Delete, Requests: requests{start()}}},

@@ -18,6 +18,7 @@ import (
 
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/internal/egress"
 )
 
 // diskDir is where a containerDisk keeps its image.
@@ -30,8 +31,8 @@ const (
 )
 
 // importContainer imports a disk that a container registry holds.
-func (t *task) importContainer(ctx context.Context, s *RegistrySource, g guard) (*Result, error) {
-	repo, ref, err := openRepository(s, g)
+func (t *task) importContainer(ctx context.Context, s *RegistrySource, policy egress.Policy) (*Result, error) {
+	repo, ref, err := openRepository(s, policy)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +74,12 @@ func containerError(err error) error {
 }
 
 // openRepository returns the repository that an image is in, and its tag or digest.
-func openRepository(s *RegistrySource, g guard) (*remote.Repository, string, error) {
+func openRepository(s *RegistrySource, policy egress.Policy) (*remote.Repository, string, error) {
 	named, err := reference.ParseDockerRef(strings.TrimPrefix(s.Image, "docker://"))
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: image %q is not a reference such as registry.example.com/team/debian:12: %w", ErrInvalidSource, s.Image, err)
 	}
-	client, err := newHTTPClient(g, s.CABundle)
+	client, err := newHTTPClient(policy, s.CABundle)
 	if err != nil {
 		return nil, "", err
 	}

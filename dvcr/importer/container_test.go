@@ -16,6 +16,7 @@ import (
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/internal/egress"
 )
 
 // file is an entry of a layer.
@@ -202,7 +203,7 @@ func TestImportContainerRefuses(t *testing.T) {
 		"wrong password":    {image: ":good", edit: func(s *importer.RegistrySource) { s.Password = "x" }, want: importer.ErrUnauthorized},
 		"bad reference":     {edit: func(s *importer.RegistrySource) { s.Image = "UPPER//:x" }, want: importer.ErrInvalidSource},
 		"registry away":     {edit: func(s *importer.RegistrySource) { s.Image = "127.0.0.1:1/a/b:c" }, want: importer.ErrUnreachable},
-		"loopback":          {image: ":good", options: func(o *importer.Options) { o.AllowLoopback = false }, want: importer.ErrForbiddenAddress},
+		"loopback":          {image: ":good", options: func(o *importer.Options) { o.Egress = egress.Policy{} }, want: importer.ErrForbiddenAddress},
 		"metadata service":  {edit: func(s *importer.RegistrySource) { s.Image = "169.254.169.254/a/b:c" }, want: importer.ErrForbiddenAddress},
 	}
 	for name, c := range cases {

@@ -14,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/dvcr/disk"
+	"slipway.dev/slipway/internal/egress"
 )
 
 // Errors that a failed job's State.Err matches; exactly one of them applies.
@@ -21,7 +22,7 @@ var (
 	// ErrInvalidSource says that the job itself cannot work: a bad URL, reference, certificate or checksum.
 	ErrInvalidSource = errors.New("source is invalid")
 	// ErrForbiddenAddress says that the source leads to an address that imports may not reach.
-	ErrForbiddenAddress = errors.New("address is not allowed")
+	ErrForbiddenAddress = egress.ErrForbidden
 	// ErrNotFound says that the server answered and does not have the image.
 	ErrNotFound = errors.New("image not found")
 	// ErrUnauthorized says that the server wants other credentials.

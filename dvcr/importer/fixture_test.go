@@ -24,6 +24,7 @@ import (
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/internal/egress"
 )
 
 const mib = 1 << 20
@@ -195,7 +196,9 @@ func newRunner(t *testing.T, reg importer.Registry, o importer.Options) *importe
 	return r
 }
 
-func loopback() importer.Options { return importer.Options{AllowLoopback: true} }
+func loopback() importer.Options {
+	return importer.Options{Egress: egress.Policy{Allow: egress.Loopback}}
+}
 
 // finishJob runs a job to its end.
 func finishJob(t *testing.T, r *importer.Runner, job importer.Job) importer.State {

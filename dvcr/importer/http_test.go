@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/internal/egress"
 )
 
 func TestImportFormats(t *testing.T) {
@@ -139,7 +140,7 @@ func TestImportRefuses(t *testing.T) {
 		"no host":            {handler: body(raw), edit: func(s *importer.HTTPSource) { s.URL = "http://" }, want: importer.ErrInvalidSource},
 		"bad caBundle":       {handler: body(raw), edit: func(s *importer.HTTPSource) { s.CABundle = []byte("x") }, want: importer.ErrInvalidSource, says: "caBundle"},
 		"nobody listens":     {handler: body(raw), edit: func(s *importer.HTTPSource) { s.URL = "http://127.0.0.1:1/x" }, want: importer.ErrUnreachable},
-		"loopback":           {handler: body(raw), options: func(o *importer.Options) { o.AllowLoopback = false }, want: importer.ErrForbiddenAddress},
+		"loopback":           {handler: body(raw), options: func(o *importer.Options) { o.Egress = egress.Policy{} }, want: importer.ErrForbiddenAddress},
 		"metadata service":   {handler: redirect("http://169.254.169.254/latest/meta-data/"), want: importer.ErrForbiddenAddress},
 		"link-local IPv6":    {handler: redirect("http://[fe80::1]/"), want: importer.ErrForbiddenAddress},
 		"mapped address":     {handler: redirect("http://[::ffff:169.254.169.254]/"), want: importer.ErrForbiddenAddress},

@@ -12,6 +12,8 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
+
+	"slipway.dev/slipway/internal/egress"
 )
 
 // origin is something that can be downloaded, from any offset.
@@ -38,12 +40,12 @@ type httpOrigin struct {
 }
 
 // newHTTPOrigin checks the source's URL.
-func newHTTPOrigin(s *HTTPSource, g guard) (*httpOrigin, error) {
+func newHTTPOrigin(s *HTTPSource, policy egress.Policy) (*httpOrigin, error) {
 	u, err := url.Parse(s.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("%w: the URL must begin with http:// or https:// and name a host", ErrInvalidSource)
 	}
-	client, err := newHTTPClient(g, s.CABundle)
+	client, err := newHTTPClient(policy, s.CABundle)
 	if err != nil {
 		return nil, err
 	}

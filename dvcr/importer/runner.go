@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+
+	"slipway.dev/slipway/internal/egress"
 )
 
 // Options of a Runner; only Dir must be set.
@@ -27,8 +29,8 @@ type Options struct {
 	MaxVirtualSize int64
 	// StallTimeout ends an attempt to download during which nothing arrived for so long; 0 means 30 seconds.
 	StallTimeout time.Duration
-	// AllowLoopback lets sources lie on this machine. Link-local and metadata addresses are refused in any case.
-	AllowLoopback bool
+	// Egress says which addresses sources may lie at.
+	Egress egress.Policy
 	// Architecture is chosen from images for several, in Go's spelling; empty means this machine's.
 	Architecture string
 	// Clock is nil for the real one.

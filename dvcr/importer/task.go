@@ -98,20 +98,19 @@ func resultOf(info disk.Info, speed int64) *Result {
 }
 
 func (t *task) importSource(ctx context.Context) (*Result, error) {
-	g := guard{allowLoopback: t.options.AllowLoopback}
 	switch s := t.job.Source; {
 	case s.HTTP != nil && s.Registry == nil:
 		sums, err := newChecksums(s.HTTP.SHA256, s.HTTP.MD5)
 		if err != nil {
 			return nil, err
 		}
-		o, err := newHTTPOrigin(s.HTTP, g)
+		o, err := newHTTPOrigin(s.HTTP, t.options.Egress)
 		if err != nil {
 			return nil, err
 		}
 		return t.importOrigin(ctx, o, sums, nil)
 	case s.Registry != nil && s.HTTP == nil:
-		return t.importContainer(ctx, s.Registry, g)
+		return t.importContainer(ctx, s.Registry, t.options.Egress)
 	}
 	return nil, fmt.Errorf("%w: exactly one of HTTP and Registry must be set", ErrInvalidSource)
 }

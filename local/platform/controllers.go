@@ -12,6 +12,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/local/node"
 	"slipway.dev/slipway/local/node/instance"
 	"slipway.dev/slipway/reconcilers/disk"
@@ -38,7 +39,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), AllowLoopback: true})
+	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: egress.Policy{Allow: egress.Loopback}})
 	credentials := p.dvcr.Credentials()
 	err = setup.Controllers(mgr, setup.Options{
 		StoreDir:     p.options.Layout.Store(),

@@ -31,6 +31,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/reconcilers/disk"
 	"slipway.dev/slipway/reconcilers/image"
 	"slipway.dev/slipway/reconcilers/image/intake"
@@ -121,7 +122,7 @@ func newStory(t *testing.T) *story {
 
 func (s *story) startControllers(t *testing.T, config *rest.Config, scheme *runtime.Scheme, dvcr *registry.Server) {
 	t.Helper()
-	runner := importer.NewRunner(dvcr.Client(), importer.Options{Dir: t.TempDir(), AllowLoopback: true})
+	runner := importer.NewRunner(dvcr.Client(), importer.Options{Dir: t.TempDir(), Egress: egress.Policy{Allow: egress.Loopback}})
 	t.Cleanup(runner.Close)
 	mgr, err := ctrl.NewManager(config, ctrl.Options{Scheme: scheme, Metrics: server.Options{BindAddress: "0"}})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/reconcilers/image/intake"
 )
 
@@ -26,7 +27,7 @@ func TestDVCRAwayInMidImport(t *testing.T) {
 	dvcr := serveRegistry(t, dir)
 	client := dvcr.Client()
 	halfway, goOn := make(chan struct{}), make(chan struct{})
-	runner := importer.NewRunner(client, importer.Options{Dir: t.TempDir(), AllowLoopback: true})
+	runner := importer.NewRunner(client, importer.Options{Dir: t.TempDir(), Egress: egress.Policy{Allow: egress.Loopback}})
 	t.Cleanup(runner.Close)
 	clock := testclock.NewFakeClock(start)
 	desk := intake.NewDesk(runner, clock)

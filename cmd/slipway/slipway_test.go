@@ -30,6 +30,7 @@ func TestExitCodes(t *testing.T) {
 		"an unknown flag":            {args: []string{"get", "--nonsense"}, want: exitUsage, says: "--help"},
 		"up without a source":        {args: []string{"up"}, want: exitUsage, says: "--demo"},
 		"up with two sources":        {args: []string{"up", "--demo", "."}, want: exitUsage, says: "leave DIR or URL out"},
+		"up with a wrong network":    {args: []string{"up", "--demo", "--allow-network", "intranet"}, want: exitUsage, says: "--allow-network"},
 		"restart without a machine":  {args: []string{"restart"}, want: exitUsage, says: "name of one machine"},
 		"an unknown kind":            {args: []string{"get", "pods"}, want: exitUsage, says: "environments"},
 		"an unknown output":          {args: []string{"get", "-o", "xml"}, want: exitUsage, says: "json, yaml or table"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/local/platform"
 )
 
@@ -19,6 +20,7 @@ type upOptions struct {
 	wait    bool
 	detach  bool
 	timeout time.Duration
+	allow   []string
 }
 
 func newUp(g *globals) *cobra.Command {
@@ -57,6 +59,7 @@ func (o *upOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.ServiceAccount, "service-account", "", "existing ServiceAccount to apply as (default: one with the Admin role, made by up)")
 	flags.StringVar(&o.SampleImage, "sample-image", os.Getenv("SLIPWAY_SAMPLE_IMAGE"), "image for the demo in place of one built here")
 	flags.StringVar(&o.MetricsAddress, "metrics-address", "0", "address to serve Prometheus metrics on, such as 127.0.0.1:9090; 0 serves none")
+	flags.StringSliceVar(&o.allow, "allow-network", nil, "range in CIDR notation, or address, that URLs in manifests may lead to although it is link-local or a metadata service; repeatable (loopback is allowed on one machine)")
 	flags.BoolVar(&o.wait, "wait", false, "end with status 0 when all is healthy, 1 with the reasons when not")
 	flags.BoolVar(&o.detach, "detach", false, "leave the platform running in the background")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long --wait waits")
@@ -72,6 +75,11 @@ func (o *upOptions) complete(g *globals, args []string) error {
 	if g.dataDir == "" {
 		return usageError{errors.New("want --data-dir: there is no home directory to put data in")}
 	}
+	allowed, err := egress.Parse(o.allow)
+	if err != nil {
+		return usageError{fmt.Errorf("--allow-network: %w", err)}
+	}
+	o.AllowNetworks = allowed.Allow
 	o.Layout = g.layout()
 	o.Namespace = g.namespace
 	o.CopyKubeconfig = g.kubeconfig

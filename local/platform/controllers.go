@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	virtv1 "kubevirt.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -39,7 +40,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: egress.Policy{Allow: egress.Loopback}})
+	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress()})
 	credentials := p.dvcr.Credentials()
 	err = setup.Controllers(mgr, setup.Options{
 		StoreDir:     p.options.Layout.Store(),
@@ -50,6 +51,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 
 		RegistryAddress: p.dvcr.Addr(),
 		EndOnReset:      true,
+		Egress:          p.egress(),
 	})
 	if err != nil {
 		return "", err
@@ -66,6 +68,12 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return "guests run on " + p.engine.Accelerator().Accelerator, nil
+}
+
+// egress allows loopback: on one machine the servers that people try things with
+// are their own.
+func (p *Platform) egress() egress.Policy {
+	return egress.Policy{Allow: slices.Concat(egress.Loopback, p.options.AllowNetworks)}
 }
 
 func (p *Platform) newManager() (ctrl.Manager, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -37,6 +38,9 @@ type Options struct {
 	SampleImage string
 	// MetricsAddress serves Prometheus metrics; "0" or empty serves none.
 	MetricsAddress string
+	// AllowNetworks that the URLs of manifests may lead to besides loopback and
+	// what every policy allows.
+	AllowNetworks []netip.Prefix
 	// CopyKubeconfig is a further file to write the admin kubeconfig to.
 	CopyKubeconfig string
 }

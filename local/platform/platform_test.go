@@ -3,6 +3,7 @@ package platform
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,15 @@ func TestOnePlatformHoldsADataDirectory(t *testing.T) {
 	}
 	if _, runs := RunningPID(l); runs {
 		t.Error("a released directory is said to be in use, though its file still names a process")
+	}
+}
+
+func TestEgress(t *testing.T) {
+	p := &Platform{options: Options{AllowNetworks: []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16")}}}
+	for address, want := range map[string]bool{"127.0.0.1": true, "::1": true, "169.254.1.1": true, "100.100.100.200": false, "fe80::1": false, "192.0.2.1": true} {
+		if got := p.egress().Check(netip.MustParseAddr(address)) == nil; got != want {
+			t.Errorf("%s allowed %t, want %t", address, got, want)
+		}
 	}
 }
 

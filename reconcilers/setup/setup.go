@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"slipway.dev/slipway/config/crd"
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/reconcilers/address"
 	"slipway.dev/slipway/reconcilers/class"
 	"slipway.dev/slipway/reconcilers/disk"
@@ -53,6 +54,8 @@ type Options struct {
 	SingleNode string
 	// AddressRanges of machines in CIDR notation; empty means the default range.
 	AddressRanges []string
+	// Egress says which addresses the URLs of tenants may lead to.
+	Egress egress.Policy
 }
 
 // Controllers adds the controllers of both stages to a manager.

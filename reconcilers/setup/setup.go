@@ -85,7 +85,7 @@ func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		return err
 	}
 	c := clock.RealClock{}
-	if err := source.SetupWithManager(mgr, source.Deps{Git: client, Store: artifacts, Clock: c, Metrics: m}); err != nil {
+	if err := source.SetupWithManager(mgr, source.Deps{Git: client, Store: artifacts, Egress: o.Egress, Clock: c, Metrics: m}); err != nil {
 		return err
 	}
 	if err := environment.SetupWithManager(mgr, environment.Deps{

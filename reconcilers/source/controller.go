@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/sources/git"
 )
@@ -37,6 +40,9 @@ const (
 const (
 	defaultInterval    = time.Minute
 	defaultConcurrency = 4
+	// jitter spreads sources of one interval over time: each look comes up to
+	// this share of the interval earlier or later.
+	jitter = 0.05
 )
 
 // Git resolves and fetches. *git.Client is one.
@@ -58,6 +64,8 @@ type Deps struct {
 	Git Git
 	// Store of the artifacts.
 	Store Store
+	// Egress says which addresses the URLs of tenants may lead to.
+	Egress egress.Policy
 	// Concurrency is how many sources are worked on at a time; 4 when zero.
 	Concurrency int
 	// Clock; nil is the real one.
@@ -74,7 +82,10 @@ type reconciler struct {
 	secrets client.Reader
 	git     Git
 	store   Store
+	egress  egress.Policy
 	clock   clock.PassiveClock
+	// spread makes of an interval the time until the next look.
+	spread func(time.Duration) time.Duration
 }
 
 func (r *reconciler) definition() flow.Definition[*v1alpha1.GitRepository, *scope] {
@@ -92,15 +103,21 @@ func (r *reconciler) definition() flow.Definition[*v1alpha1.GitRepository, *scop
 			guarded("collect", r.collect),
 		},
 		Report: report,
-		Every:  interval,
+		Every:  func(s *scope) time.Duration { return r.every(s.repo.Spec.Interval) },
 	}
 }
 
-func interval(s *scope) time.Duration {
-	if every := s.repo.Spec.Interval.Duration; every > 0 {
-		return every
+// every is the time until the next look at a source with this interval.
+func (r *reconciler) every(interval metav1.Duration) time.Duration {
+	if interval.Duration > 0 {
+		return r.spread(interval.Duration)
 	}
-	return defaultInterval
+	return r.spread(defaultInterval)
+}
+
+// spread is the interval, a little shorter or longer.
+func spread(interval time.Duration) time.Duration {
+	return time.Duration(float64(interval) * (1 + jitter*(2*rand.Float64()-1)))
 }
 
 // SetupWithManager starts the controllers with the manager. The manager's scheme
@@ -112,7 +129,9 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	if deps.Concurrency == 0 {
 		deps.Concurrency = defaultConcurrency
 	}
-	r := &reconciler{reader: mgr.GetClient(), secrets: mgr.GetAPIReader(), git: deps.Git, store: deps.Store, clock: deps.Clock}
+	r := &reconciler{
+		reader: mgr.GetClient(), secrets: mgr.GetAPIReader(), git: deps.Git, store: deps.Store, egress: deps.Egress, clock: deps.Clock, spread: spread,
+	}
 	if err := setup(mgr, &v1alpha1.GitRepository{}, GitName, deps, flow.New(r.definition(), flowDeps(mgr, GitName, deps))); err != nil {
 		return err
 	}

@@ -7,12 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
@@ -98,11 +95,6 @@ func (r *reconciler) fetch(ctx context.Context, s *scope) flow.Outcome {
 	return flow.Done()
 }
 
-func (r *reconciler) has(digest string) bool {
-	_, err := r.store.Tree(digest)
-	return err == nil
-}
-
 func (r *reconciler) bring(ctx context.Context, s *scope) (digest string, size int64, err error) {
 	options := git.Options{Sparse: s.repo.Spec.SparseCheckout}
 	if s.repo.Spec.Ignore != nil {
@@ -112,19 +104,7 @@ func (r *reconciler) bring(ctx context.Context, s *scope) (digest string, size i
 	if err != nil {
 		return "", 0, fmt.Errorf("fetch %s: %w", s.revision, err)
 	}
-	defer closeTree(tree)
-	digest, size, err = r.store.PutWithSize(ctx, tree)
-	if err != nil {
-		return "", 0, &storeError{fmt.Errorf("store %s: %w", s.revision, err)}
-	}
-	return digest, size, nil
-}
-
-// closeTree lets go of what was fetched; it is stored, or fetched again.
-func closeTree(tree fs.FS) {
-	if closer, ok := tree.(io.Closer); ok {
-		_ = closer.Close()
-	}
+	return r.put(ctx, s.revision.String(), tree)
 }
 
 // collect removes the trees that no source names any more. The one that this
@@ -134,26 +114,11 @@ func (r *reconciler) collect(ctx context.Context, s *scope) flow.Outcome {
 	if old := s.repo.Status.Artifact; old != nil && old.Digest == s.artifact.Digest {
 		return flow.Done()
 	}
-	list := &v1alpha1.GitRepositoryList{}
-	if err := r.reader.List(ctx, list); err != nil {
-		return flow.Fail(v1alpha1.StorageOperationFailedReason, fmt.Errorf("list sources: %w", err))
-	}
-	used := []string{s.artifact.Digest}
-	for i := range list.Items {
-		if a := list.Items[i].Status.Artifact; a != nil {
-			used = append(used, a.Digest)
-		}
-	}
-	if _, err := r.store.Keep(used...); err != nil {
-		return flow.Fail(v1alpha1.StorageOperationFailedReason, fmt.Errorf("collect old artifacts: %w", err))
+	if err := r.keep(ctx, s.artifact.Digest); err != nil {
+		return flow.Fail(v1alpha1.StorageOperationFailedReason, err)
 	}
 	return flow.Done()
 }
-
-// storeError is a failure of the store, not of the remote.
-type storeError struct{ error }
-
-func (e *storeError) Unwrap() error { return e.error }
 
 func reasonOf(err error) string {
 	var stored *storeError
@@ -194,6 +159,8 @@ func selectionDigest(spec v1alpha1.GitRepositorySpec) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+func (s *scope) conditions() []metav1.Condition { return s.repo.Status.Conditions }
+
 // report writes the status. An artifact that was there stays when the run failed.
 func report(s *scope, result flow.Result) {
 	status := &s.repo.Status
@@ -211,16 +178,4 @@ func report(s *scope, result flow.Result) {
 	if s.suspended {
 		conditions.Remove(v1alpha1.ReconcilingCondition)
 	}
-}
-
-// guarded posts one event when a run stops for a reason it did not stop for before.
-func guarded(name string, do func(context.Context, *scope) flow.Outcome) flow.Step[*scope] {
-	return flow.Step[*scope]{Name: name, Do: func(ctx context.Context, s *scope) flow.Outcome {
-		outcome := do(ctx, s)
-		ready := meta.FindStatusCondition(s.repo.Status.Conditions, v1alpha1.ReadyCondition)
-		if (outcome.IsFailed() || outcome.IsStalled()) && (ready == nil || ready.Reason != outcome.Reason()) {
-			flow.Warn(ctx, outcome.Reason(), "%s", outcome.Message())
-		}
-		return outcome
-	}}
 }

@@ -86,7 +86,7 @@ func newWorld(t *testing.T, spec v1alpha1.GitRepositorySpec, others ...client.Ob
 	if w.store, err = store.Open(t.TempDir(), store.WithClock(w.clock)); err != nil {
 		t.Fatal(err)
 	}
-	r := &reconciler{reader: w.client, secrets: w.client, git: w.git, store: w.store, clock: w.clock}
+	r := &reconciler{reader: w.client, secrets: w.client, git: w.git, store: w.store, clock: w.clock, spread: func(d time.Duration) time.Duration { return d }}
 	w.engine = flow.New(r.definition(), flow.Deps{Client: w.client, Recorder: w.events, Clock: w.clock})
 	return w
 }
@@ -322,6 +322,20 @@ func TestCredentials(t *testing.T) {
 				t.Errorf("Ready = %s %q, want %s with %q", c.Reason, c.Message, test.reason, test.text)
 			}
 		})
+	}
+}
+
+func TestIntervalsAreSpread(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for range 100 {
+		d := spread(time.Hour)
+		if d < 57*time.Minute || d > 63*time.Minute {
+			t.Fatalf("an hour became %s, want it within 5 %%", d)
+		}
+		seen[d] = true
+	}
+	if len(seen) < 2 {
+		t.Error("every look comes at the same time")
 	}
 }
 

@@ -1,0 +1,26 @@
+package source
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+)
+
+// observed is a scope that remembers how the last run ended.
+type observed interface{ conditions() []metav1.Condition }
+
+// guarded posts one event when a run stops for a reason it did not stop for before.
+func guarded[S observed](name string, do func(context.Context, S) flow.Outcome) flow.Step[S] {
+	return flow.Step[S]{Name: name, Do: func(ctx context.Context, s S) flow.Outcome {
+		outcome := do(ctx, s)
+		ready := meta.FindStatusCondition(s.conditions(), v1alpha1.ReadyCondition)
+		if (outcome.IsFailed() || outcome.IsStalled()) && (ready == nil || ready.Reason != outcome.Reason()) {
+			flow.Warn(ctx, outcome.Reason(), "%s", outcome.Message())
+		}
+		return outcome
+	}}
+}

@@ -38,6 +38,8 @@ type Options struct {
 	SampleImage string
 	// MetricsAddress serves Prometheus metrics; "0" or empty serves none.
 	MetricsAddress string
+	// ProfileAddress serves Go's profiles; "0" or empty serves none.
+	ProfileAddress string
 	// AllowNetworks that the URLs of manifests may lead to besides loopback and
 	// what every policy allows.
 	AllowNetworks []netip.Prefix

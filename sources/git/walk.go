@@ -10,94 +10,39 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"slipway.dev/slipway/sources/ignore"
 	"slipway.dev/slipway/sources/tree"
 )
 
 // maxDepth is how many directories may stand inside each other.
 const maxDepth = 128
 
-// ignoreFile is read in each directory of a tree, as Flux does.
-const ignoreFile = ".sourceignore"
-
 // filter decides which paths of a commit are shown.
 type filter struct {
-	patterns []gitignore.Pattern // of the tree's own files, as they are met
-	last     []gitignore.Pattern // of the options, which come last and so win
-	sparse   []string
+	rules  *ignore.Rules
+	sparse []string
 }
 
 func newFilter(o Options) (*filter, error) {
-	f := &filter{patterns: parsePatterns(defaultIgnore(), nil), last: parsePatterns(o.Ignore, nil)}
+	f := &filter{rules: ignore.New(o.Ignore)}
 	for _, dir := range o.Sparse {
 		clean, err := tree.Resolve(".", strings.TrimPrefix(dir, "/"))
 		if err != nil {
 			return nil, fmt.Errorf("sparse checkout: %w", err)
 		}
 		if clean == "." {
-			return &filter{patterns: f.patterns, last: f.last}, nil
+			return &filter{rules: f.rules}, nil
 		}
 		f.sparse = append(f.sparse, clean)
 	}
 	return f, nil
 }
 
-// defaultIgnore leaves out version control and disk images, compressed or not.
-func defaultIgnore() string {
-	lines := []string{".git", ".gitignore", ".gitmodules", ".gitattributes", ".hg", ".svn"}
-	for _, image := range []string{"qcow2", "qcow", "raw", "img", "iso", "vmdk", "vhd", "vhdx", "vdi", "ova", "wim"} {
-		lines = append(lines, "*."+image)
-		for _, compression := range []string{"gz", "xz", "zst", "bz2"} {
-			lines = append(lines, "*."+image+"."+compression)
-		}
-	}
-	return strings.Join(lines, "\n")
-}
-
-func parsePatterns(text string, domain []string) []gitignore.Pattern {
-	var patterns []gitignore.Pattern
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		patterns = append(patterns, gitignore.ParsePattern(line, domain))
-	}
-	return patterns
-}
-
 // shows reports whether a path is shown; for directories, whether anything below may be.
 func (f *filter) shows(name string, isDir bool) bool {
-	if !f.sparseShows(name, isDir) {
-		return false
-	}
-	parts := strings.Split(name, "/")
-	if result, decided := match(f.last, parts, isDir); decided {
-		return result
-	}
-	result, _ := match(f.patterns, parts, isDir)
-	return result
-}
-
-// match applies patterns, the last that says anything winning. Whatever is below a directory that is left out is never
-// asked for.
-func match(patterns []gitignore.Pattern, parts []string, isDir bool) (show, decided bool) {
-	for i := len(patterns) - 1; i >= 0; i-- {
-		result := patterns[i].Match(parts, isDir)
-		if result == gitignore.NoMatch || inherited(patterns[i], parts, result) {
-			continue
-		}
-		return result == gitignore.Include, true
-	}
-	return true, false
-}
-
-// inherited reports whether a pattern matches a path only because it matches a directory above it. That directory was
-// decided on its own, so it says nothing about the path.
-func inherited(p gitignore.Pattern, parts []string, result gitignore.MatchResult) bool {
-	return len(parts) > 1 && p.Match(parts[:len(parts)-1], true) == result
+	return f.sparseShows(name, isDir) && f.rules.Shows(name, isDir)
 }
 
 func (f *filter) sparseShows(name string, isDir bool) bool {
@@ -144,18 +89,14 @@ func (w *walk) directory(dir string, hash plumbing.Hash) error {
 
 func (w *walk) ignoreRules(dir string, t *object.Tree) error {
 	for _, e := range t.Entries {
-		if e.Name != ignoreFile || !e.Mode.IsFile() {
+		if e.Name != ignore.File || !e.Mode.IsFile() {
 			continue
 		}
 		content, err := w.read(e.Hash)
 		if err != nil {
-			return fmt.Errorf("read %s: %w", path.Join(dir, ignoreFile), err)
+			return fmt.Errorf("read %s: %w", path.Join(dir, ignore.File), err)
 		}
-		var domain []string
-		if dir != "" {
-			domain = strings.Split(dir, "/")
-		}
-		w.show.patterns = append(w.show.patterns, parsePatterns(string(content), domain)...)
+		w.show.rules.Add(dir, string(content))
 	}
 	return nil
 }

@@ -2,19 +2,17 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/utils/clock"
 	"oras.land/oras-go/v2"
-	"oras.land/oras-go/v2/errdef"
 )
 
 // RestoreOptions are what a restore may do; the zero value is a good one.
@@ -23,6 +21,12 @@ type RestoreOptions struct {
 	Concurrency int
 	// Downloads is how many packs are read side by side; 0 means 4.
 	Downloads int
+	// Resume keeps what the file holds already: chunks that are in their place and right are not fetched again, whatever
+	// else is there is overwritten, and holes are made holes. It is how a restore that was killed goes on, and how a file that
+	// holds another version is brought to this one in place.
+	Resume bool
+	// Seeds are disks on this machine whose chunks are copied instead of fetched.
+	Seeds []Seed
 	// Progress is called as frames are written, from one goroutine at a time; it must not block.
 	Progress func(Progress)
 	// Clock times the pauses between attempts to read; nil means the real one.
@@ -42,28 +46,39 @@ func (o RestoreOptions) withDefaults() RestoreOptions {
 	return o
 }
 
+// Restored says what a restore brought and how.
+type Restored struct {
+	Info
+	// Kept, Copied and Fetched divide the disk's bytes outside holes: those that were in place, those that came from seeds, and
+	// those that came from the registry.
+	Kept, Copied, Fetched int64
+	// Moved is how many compressed bytes the registry was asked for.
+	Moved int64
+}
+
 // Restore writes the disk stored under ref into f, which must be a regular file: its content is replaced, its length becomes
 // the disk's, and holes stay holes. Every chunk is verified before it is written; when one is not what the artifact's digest
 // promises, Restore stops with ErrCorrupt.
 //
-// The file is not synced, and after an error its content is unspecified: restore into a temporary name and rename.
-func Restore(ctx context.Context, from oras.ReadOnlyTarget, ref string, f *os.File, o RestoreOptions) (Info, error) {
+// The file is not synced, and after an error its content is unspecified: restore into a temporary name and rename. A second
+// Restore with Resume makes it right.
+func Restore(ctx context.Context, from oras.ReadOnlyTarget, ref string, f *os.File, o RestoreOptions) (Restored, error) {
 	a, err := load(ctx, from, ref)
 	if err != nil {
-		return Info{}, fmt.Errorf("restore disk: %w", err)
-	}
-	if err := prepare(f, a.table.size); err != nil {
-		return Info{}, fmt.Errorf("restore disk %s: %w", ref, err)
+		return Restored{}, fmt.Errorf("restore disk: %w", err)
 	}
 	r := newRestorer(a.table, from, f, o.withDefaults())
-	if err := r.run(ctx); err != nil {
-		return Info{}, fmt.Errorf("restore disk %s: %w", ref, err)
+	if err := r.restore(ctx, f); err != nil {
+		return Restored{}, fmt.Errorf("restore disk %s: %w", ref, err)
 	}
-	return a.info(), nil
+	return Restored{
+		Info: a.info(), Kept: r.kept.Load(), Copied: r.copied.Load(),
+		Fetched: r.written.Load() - r.kept.Load() - r.copied.Load(), Moved: r.moved.Load(),
+	}, nil
 }
 
-// prepare makes f one hole of the given length.
-func prepare(f *os.File, size int64) error {
+// prepare gives f its length. Unless what it holds is to be kept, it becomes one hole.
+func prepare(f *os.File, size int64, keep bool) error {
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("prepare file: %w", err)
@@ -71,10 +86,13 @@ func prepare(f *os.File, size int64) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("prepare file: %w: %s is not a regular file", ErrUnsupported, f.Name())
 	}
-	for _, n := range []int64{0, size} {
-		if err := f.Truncate(n); err != nil {
+	if !keep {
+		if err := f.Truncate(0); err != nil {
 			return fmt.Errorf("prepare file: %w", err)
 		}
+	}
+	if err := f.Truncate(size); err != nil {
+		return fmt.Errorf("prepare file: %w", err)
 	}
 	return nil
 }
@@ -87,22 +105,29 @@ type restorer struct {
 	to      io.WriterAt
 	o       RestoreOptions
 	places  places
+	have    []bool // by row: the file holds it
 	free    chan []byte
 	batches chan batch
-	written atomic.Int64
+	reports chan int64
+
+	written, kept, copied atomic.Int64 // bytes of the disk
+	moved                 atomic.Int64 // bytes of packs
 }
 
-// batch is a run of frames of one pack: frames[first:last] of the table, back to back in data.
+// batch is a run of frames that lie back to back in one pack, and in data.
 type batch struct {
-	first, last int
-	data        []byte
+	frames []uint32
+	data   []byte
 }
 
 // batchSize is how many compressed bytes a batch holds at least, unless the pack ends.
 const batchSize = 256 << 10
 
 func newRestorer(t *table, from oras.ReadOnlyTarget, to io.WriterAt, o RestoreOptions) *restorer {
-	r := &restorer{table: t, from: from, to: to, o: o, places: placesOf(t), batches: make(chan batch, o.Concurrency)}
+	r := &restorer{
+		table: t, from: from, to: to, o: o, places: placesOf(t), have: make([]bool, len(t.rows)),
+		batches: make(chan batch, o.Concurrency), reports: make(chan int64, 1),
+	}
 	r.free = make(chan []byte, 2*o.Concurrency+o.Downloads)
 	for range cap(r.free) {
 		r.free <- nil
@@ -110,42 +135,68 @@ func newRestorer(t *table, from oras.ReadOnlyTarget, to io.WriterAt, o RestoreOp
 	return r
 }
 
-func (r *restorer) run(ctx context.Context) error {
+// restore prepares the file, takes what is on this machine, and fetches the rest.
+func (r *restorer) restore(ctx context.Context, f *os.File) error {
+	if err := prepare(f, r.table.size, r.o.Resume); err != nil {
+		return err
+	}
+	stop := r.reporter()
+	defer func() { close(r.reports); <-stop }()
+	if r.o.Resume {
+		if err := r.keep(ctx, f); err != nil {
+			return err
+		}
+	}
+	for _, seed := range r.o.Seeds {
+		if err := r.copyFrom(ctx, seed); err != nil {
+			return err
+		}
+	}
+	return r.fetchMissing(ctx)
+}
+
+// missing returns the frames that some row still lacks, by pack.
+func (r *restorer) missing() [][]uint32 {
+	byPack := make([][]uint32, len(r.table.packs))
+	for i := range r.table.frames {
+		if r.lacks(uint32(i)) {
+			n := r.table.frames[i].pack
+			byPack[n] = append(byPack[n], uint32(i))
+		}
+	}
+	return byPack
+}
+
+func (r *restorer) lacks(frame uint32) bool {
+	return slices.ContainsFunc(r.places.of(frame), func(row uint32) bool { return !r.have[row] })
+}
+
+func (r *restorer) fetchMissing(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	readers, ctx2 := errgroup.WithContext(ctx)
 	readers.SetLimit(r.o.Downloads)
 	g.Go(func() error {
 		defer close(r.batches)
-		first := 0
-		for n := range r.table.packs {
-			last := first
-			for last < len(r.table.frames) && r.table.frames[last].pack == uint32(n) {
-				last++
+		for n, frames := range r.missing() {
+			if len(frames) > 0 {
+				readers.Go(func() error { return r.readPack(ctx2, n, frames) })
 			}
-			lo := first
-			readers.Go(func() error { return r.readPack(ctx2, n, lo, last) })
-			first = last
 		}
 		return readers.Wait()
 	})
-	reports := make(chan int64, 1)
 	for range r.o.Concurrency {
-		g.Go(func() error { return r.work(ctx, reports) })
+		g.Go(func() error { return r.work(ctx) })
 	}
-	stop := r.reporter(reports)
-	err := g.Wait()
-	close(reports)
-	<-stop
-	return err //nolint:wrapcheck // Restore wraps it
+	return g.Wait() //nolint:wrapcheck // Restore wraps it
 }
 
 // reporter calls Progress from one goroutine and drops values that come faster than it takes them.
-func (r *restorer) reporter(reports <-chan int64) <-chan struct{} {
+func (r *restorer) reporter() <-chan struct{} {
 	stop := make(chan struct{})
 	total := r.table.dataSize()
 	go func() {
 		defer close(stop)
-		for done := range reports {
+		for done := range r.reports {
 			if r.o.Progress != nil {
 				r.o.Progress(Progress{Done: done, Total: total})
 			}
@@ -157,175 +208,104 @@ func (r *restorer) reporter(reports <-chan int64) <-chan struct{} {
 	return stop
 }
 
-// readPack streams frames[first:last], all of one pack, into batches. A connection that breaks is opened again where it
-// broke, as often as there are pauses, and again after each progress.
-func (r *restorer) readPack(ctx context.Context, n, first, last int) error {
-	for attempt := 0; first < last; attempt++ {
-		next, err := r.streamPack(ctx, n, first, last)
-		if err == nil {
-			return nil
-		}
-		if next > first {
-			attempt = 0
-		}
-		first = next
-		if ctx.Err() != nil || attempt >= len(uploadPauses) || errors.Is(err, ErrCorrupt) || !worthReading(err) {
-			return fmt.Errorf("read pack %d (%s): %w", n, r.table.packs[n].digest, err)
-		}
-		select {
-		case <-r.o.Clock.After(uploadPauses[attempt]):
-		case <-ctx.Done():
-			return ctx.Err() //nolint:wrapcheck // as it is
-		}
-	}
-	return nil
-}
-
-func worthReading(err error) bool { return !errors.Is(err, errdef.ErrNotFound) && worthRetrying(err) }
-
-// streamPack reads from one connection and returns the first frame that it did not deliver.
-func (r *restorer) streamPack(ctx context.Context, n, first, last int) (int, error) {
-	p := r.table.packs[n]
-	body, err := r.from.Fetch(ctx, ocispec.Descriptor{MediaType: PackMediaType, Digest: p.digest, Size: p.size})
-	if err != nil {
-		return first, targetError("open", err)
-	}
-	defer body.Close() //nolint:errcheck // only read
-	at := int64(0)
-	for first < last {
-		b, err := r.readBatch(ctx, body, &at, first, last)
-		if err != nil {
-			return first, err
-		}
-		if err := send(ctx, r.batches, b); err != nil {
-			return first, err
-		}
-		first = b.last
-	}
-	return first, nil
-}
-
-// readBatch reads frames that lie back to back, from position at of the body on.
-func (r *restorer) readBatch(ctx context.Context, body io.Reader, at *int64, first, last int) (batch, error) {
-	frames := r.table.frames[first:last]
-	start, end := int64(frames[0].off), int64(frames[0].off)
-	b := batch{first: first, last: first}
-	for i := range frames {
-		if int64(frames[i].off) != end || end-start >= batchSize {
-			break
-		}
-		end += int64(frames[i].size)
-		b.last++
-	}
-	if err := skip(body, start-*at); err != nil {
-		return b, err
-	}
-	*at = start
-	var err error
-	if b.data, err = r.buffer(ctx, int(end-start)); err != nil {
-		return b, err
-	}
-	if err := readFull(body, b.data); err != nil {
-		return b, err
-	}
-	*at = end
-	return b, nil
-}
-
-// buffer takes a buffer from those this restore may use.
-func (r *restorer) buffer(ctx context.Context, size int) ([]byte, error) {
+func (r *restorer) report() {
 	select {
-	case b := <-r.free:
-		if cap(b) < size {
-			b = make([]byte, max(size, batchSize+batchSize/2))
-		}
-		return b[:size], nil
-	case <-ctx.Done():
-		return nil, ctx.Err() //nolint:wrapcheck // as it is
+	case r.reports <- r.written.Load():
+	default:
 	}
-}
-
-// skipBySeek is the gap from which a new range request is cheaper than reading on.
-const skipBySeek = 1 << 20
-
-// skip moves the body forward: past frames of other versions that this disk does not use.
-func skip(body io.Reader, n int64) error {
-	if n == 0 {
-		return nil
-	}
-	if s, ok := body.(io.Seeker); ok && n >= skipBySeek {
-		if _, err := s.Seek(n, io.SeekCurrent); err != nil {
-			return targetError("seek", err)
-		}
-		return nil
-	}
-	if _, err := io.CopyN(io.Discard, body, n); err != nil {
-		return targetError("read", err)
-	}
-	return nil
-}
-
-// readFull fills p. A body that ends in order but too early is the registry's copy being short: no attempt will help.
-func readFull(body io.Reader, p []byte) error {
-	for len(p) > 0 {
-		n, err := body.Read(p)
-		p = p[n:]
-		switch {
-		case len(p) == 0:
-			return nil
-		case err == io.EOF: //nolint:errorlint // a wrapped EOF is not the end of the body
-			return fmt.Errorf("%w: the pack ends %d bytes early", ErrCorrupt, len(p))
-		case err != nil:
-			return targetError("read", err)
-		}
-	}
-	return nil
 }
 
 // work decodes, verifies and writes batches.
-func (r *restorer) work(ctx context.Context, reports chan<- int64) error {
+func (r *restorer) work(ctx context.Context) error {
 	decoder := newDecoder(1)
 	defer decoder.Close()
-	var raw []byte
+	var w runWriter
 	for {
 		select {
 		case b, ok := <-r.batches:
 			if !ok {
 				return nil
 			}
-			if err := r.writeBatch(decoder, b, &raw); err != nil {
+			if err := r.writeBatch(decoder, b, &w); err != nil {
 				return err
 			}
 			r.free <- b.data
-			select {
-			case reports <- r.written.Load():
-			default:
-			}
+			r.report()
 		case <-ctx.Done():
 			return ctx.Err() //nolint:wrapcheck // as it is
 		}
 	}
 }
 
-// writeBatch writes each chunk of a batch wherever the disk has it.
-func (r *restorer) writeBatch(d *zstd.Decoder, b batch, scratch *[]byte) error {
+// writeBatch writes each chunk of a batch wherever the disk lacks it.
+func (r *restorer) writeBatch(d *zstd.Decoder, b batch, w *runWriter) error {
 	data := b.data
-	for i := b.first; i < b.last; i++ {
+	for _, i := range b.frames {
 		f := &r.table.frames[i]
-		if cap(*scratch) < int(f.rawSize) {
-			*scratch = make([]byte, f.rawSize)
+		rows := r.places.of(i)
+		first := slices.IndexFunc(rows, func(n uint32) bool { return !r.have[n] })
+		room, err := w.room(r.to, r.table.rows[rows[first]].off, int(f.rawSize))
+		if err != nil {
+			return err
 		}
-		raw, err := decodeFrame(d, data[:f.size], *scratch, int(f.rawSize), f.sum)
+		raw, err := decodeFrame(d, data[:f.size], room, int(f.rawSize), f.sum)
 		if err != nil {
 			return fmt.Errorf("pack %d (%s), offset %d: %w", f.pack, r.table.packs[f.pack].digest, f.off, err)
 		}
 		data = data[f.size:]
-		for _, n := range r.places.of(i) {
-			if _, err := r.to.WriteAt(raw, r.table.rows[n].off); err != nil {
-				return fmt.Errorf("write at offset %d: %w", r.table.rows[n].off, err)
+		w.size += len(raw)
+		r.written.Add(int64(len(raw)))
+		for _, n := range rows[first+1:] {
+			if r.have[n] {
+				continue
+			}
+			if err := writeAt(r.to, raw, r.table.rows[n].off); err != nil {
+				return err
 			}
 			r.written.Add(int64(len(raw)))
 		}
+	}
+	return w.flush(r.to)
+}
+
+// runWriter joins chunks that follow each other on the disk: few large writes cost less than many small ones.
+type runWriter struct {
+	buf  []byte
+	off  int64
+	size int
+}
+
+// runSize is how much a run holds; a chunk of the largest kind fits.
+const runSize = maxChunk
+
+// room returns the place in memory for a chunk of n bytes at off, behind those of the same run.
+func (w *runWriter) room(to io.WriterAt, off int64, n int) ([]byte, error) {
+	if w.buf == nil {
+		w.buf = make([]byte, runSize)
+	}
+	if w.size > 0 && (off != w.off+int64(w.size) || w.size+n > len(w.buf)) {
+		if err := w.flush(to); err != nil {
+			return nil, err
+		}
+	}
+	if w.size == 0 {
+		w.off = off
+	}
+	return w.buf[w.size : w.size+n], nil
+}
+
+func (w *runWriter) flush(to io.WriterAt) error {
+	if w.size == 0 {
+		return nil
+	}
+	n := w.size
+	w.size = 0
+	return writeAt(to, w.buf[:n], w.off)
+}
+
+func writeAt(to io.WriterAt, p []byte, off int64) error {
+	if _, err := to.WriteAt(p, off); err != nil {
+		return fmt.Errorf("write at offset %d: %w", off, err)
 	}
 	return nil
 }
@@ -353,4 +333,4 @@ func placesOf(t *table) places {
 	return p
 }
 
-func (p places) of(frame int) []uint32 { return p.rows[p.starts[frame]:p.starts[frame+1]] }
+func (p places) of(frame uint32) []uint32 { return p.rows[p.starts[frame]:p.starts[frame+1]] }

@@ -14,6 +14,9 @@ type Artifact struct {
 	// Size of all files, in bytes.
 	// +optional
 	Size int64 `json:"size,omitempty"`
+	// Metadata that came with the artifact: the annotations of a bundle's manifest.
+	// +optional
+	Metadata map[string]string `json:"metadata,omitempty"`
 	// SelectionDigest names the fields of the spec that choose the content: the
 	// same revision is fetched again when they change.
 	// +optional

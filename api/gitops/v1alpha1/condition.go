@@ -12,6 +12,9 @@ const (
 	// StalledCondition is True when only a change of the spec, the source or the
 	// cluster can help.
 	StalledCondition = "Stalled"
+	// SourceVerifiedCondition of a source says whether the artifact is signed as
+	// spec.verify asks, and by whom.
+	SourceVerifiedCondition = "SourceVerified"
 	// PlannedCondition of an Environment says whether a plan could be made for the
 	// last attempted revision; its message is the plan's summary.
 	PlannedCondition = "Planned"
@@ -48,11 +51,17 @@ const (
 	// GitOperationFailedReason: the remote could not be reached or did not answer
 	// as a Git server does. The artifact that was there stays in use.
 	GitOperationFailedReason = "GitOperationFailed"
+	// OCIPullFailedReason: the registry could not be reached or did not answer as a
+	// registry does. The artifact that was there stays in use.
+	OCIPullFailedReason = "OCIArtifactPullFailed"
 	// ReferenceNotFoundReason: the remote answered, but has no such branch, tag,
 	// ref or commit.
 	ReferenceNotFoundReason = "ReferenceNotFound"
 	// SourceRefusedReason: the content breaks a limit, such as its size.
 	SourceRefusedReason = "SourceRefused"
+	// VerificationErrorReason: no signature satisfies spec.verify. Nothing of the
+	// revision is unpacked; the artifact that was there stays in use.
+	VerificationErrorReason = "VerificationError"
 	// StorageOperationFailedReason: the artifact could not be stored.
 	StorageOperationFailedReason = "StorageOperationFailed"
 )

@@ -79,7 +79,8 @@ type OCILayerOperation string
 const (
 	// ExtractLayer unpacks the layer's archive.
 	ExtractLayer OCILayerOperation = "extract"
-	// CopyLayer takes the layer's archive as it is.
+	// CopyLayer takes the layer's files as they are, without ignore rules, and a
+	// layer that is no archive as one file.
 	CopyLayer OCILayerOperation = "copy"
 )
 
@@ -107,13 +108,15 @@ const (
 // OCIVerification asks for signatures by known keys or identities.
 // +kubebuilder:validation:XValidation:rule="self.provider == 'cosign' || has(self.secretRef)",message="notation needs secretRef"
 // +kubebuilder:validation:XValidation:rule="!has(self.matchOIDCIdentity) || self.provider == 'cosign'",message="matchOIDCIdentity is for cosign only"
+// +kubebuilder:validation:XValidation:rule="!has(self.trustedRootSecretRef) || self.provider == 'cosign'",message="trustedRootSecretRef is for cosign only"
 type OCIVerification struct {
 	// Provider of the signatures.
 	// +kubebuilder:default=cosign
 	// +optional
 	Provider OCIVerificationProvider `json:"provider,omitempty"`
-	// SecretRef names the Secret with the public keys, or the trust policy and
-	// certificates.
+	// SecretRef names the Secret with cosign's public keys under names that end in
+	// .pub, or with notation's trust policy under trustpolicy.json and certificates
+	// under names that end in .crt or .pem.
 	// +optional
 	SecretRef *LocalObjectReference `json:"secretRef,omitempty"`
 	// MatchOIDCIdentity lists the identities that keyless signatures are accepted
@@ -121,6 +124,10 @@ type OCIVerification struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	MatchOIDCIdentity []OIDCIdentityMatch `json:"matchOIDCIdentity,omitempty"`
+	// TrustedRootSecretRef names the Secret with the authorities and logs that
+	// keyless signatures are checked against, under trusted_root.json.
+	// +optional
+	TrustedRootSecretRef *LocalObjectReference `json:"trustedRootSecretRef,omitempty"`
 }
 
 // OIDCIdentityMatch accepts signatures by an identity.
@@ -138,7 +145,8 @@ type OCIRepositoryStatus struct {
 	// ObservedGeneration of the spec that the status speaks about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, and Reconciling or Stalled while they hold.
+	// Conditions: Ready, SourceVerified when signatures are asked for, and
+	// Reconciling or Stalled while they hold.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -153,9 +161,6 @@ type OCIRepositoryStatus struct {
 }
 
 // OCIRepository delivers one bundle of manifests from a registry as an artifact.
-//
-// This version has no reconciler that reads registries: an OCIRepository is
-// answered with Stalled and the reason NotSupported.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

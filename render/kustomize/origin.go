@@ -9,13 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// originAnnotation carries "file:line" through the later stages of a render.
-const originAnnotation = "internal.slipway.dev/origin"
+// OriginAnnotation carries "file:line" through the later stages of a render.
+const OriginAnnotation = "internal.slipway.dev/origin"
 
 // Origin returns the file of the source tree in which an object, or the generator that made it, stands, and its first
 // line there. What is not known is empty.
 func Origin(u *unstructured.Unstructured) (file string, line int) {
-	text := u.GetAnnotations()[originAnnotation]
+	text := u.GetAnnotations()[OriginAnnotation]
 	colon := strings.LastIndexByte(text, ':')
 	if colon < 0 {
 		return text, 0
@@ -29,7 +29,7 @@ func Origin(u *unstructured.Unstructured) (file string, line int) {
 
 // StripOrigin removes what Origin reads. It must be called before an object is applied.
 func StripOrigin(u *unstructured.Unstructured) {
-	unstructured.RemoveNestedField(u.Object, "metadata", "annotations", originAnnotation)
+	unstructured.RemoveNestedField(u.Object, "metadata", "annotations", OriginAnnotation)
 	if annotations, found, _ := unstructured.NestedMap(u.Object, "metadata", "annotations"); found && len(annotations) == 0 {
 		unstructured.RemoveNestedField(u.Object, "metadata", "annotations")
 	}
@@ -42,7 +42,7 @@ func (d document) annotate(to *bytes.Buffer, p place) error {
 		return &Error{File: d.file, Line: d.root.Line, Object: p.String(), Problem: err.Error()}
 	}
 	u := unstructured.Unstructured{Object: value}
-	if err := unstructured.SetNestedField(value, p.position(), "metadata", "annotations", originAnnotation); err != nil {
+	if err := unstructured.SetNestedField(value, p.position(), "metadata", "annotations", OriginAnnotation); err != nil {
 		return &Error{
 			File: d.file, Line: lineOf(d.root, []string{"metadata", "annotations"}), Object: p.String(),
 			Problem: "metadata.annotations is not a mapping",
@@ -72,5 +72,5 @@ func index(lists ...[]place) origins {
 
 // of returns the place of a rendered object; it is empty when a patch has removed the note.
 func (o origins) of(u *unstructured.Unstructured) place {
-	return o[u.GetAnnotations()[originAnnotation]]
+	return o[u.GetAnnotations()[OriginAnnotation]]
 }

@@ -375,7 +375,7 @@ func (s *scan) generator(m mention, kind string, g *types.GeneratorArgs) error {
 	if g.Options != nil {
 		options = *g.Options
 	}
-	options.Annotations = merged(options.Annotations, map[string]string{originAnnotation: p.position()})
+	options.Annotations = merged(options.Annotations, map[string]string{OriginAnnotation: p.position()})
 	g.Options = &options
 	return s.generatorFiles(m, *g)
 }

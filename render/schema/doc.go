@@ -4,6 +4,9 @@
 // that name file, line, object and field: unknown fields, wrong types, missing and unsupported values, and broken
 // rules. The checks are the API server's own code.
 //
-// It never looks at kinds that have no definition here, native ones among them: the API server checks those. It never
-// changes an object, and never prints a value that may be secret.
+// Of Kubernetes' own kinds it knows fields and types, from the Go types of the API; their values are the API server's to
+// check. It also says which type a field has, for the substitution of variables.
+//
+// It never looks at kinds that it has no definition of: the API server checks those. It never changes an object, and never
+// prints a value that does not stand in the source in clear.
 package schema

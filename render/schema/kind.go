@@ -59,6 +59,7 @@ func compile(gvk schema.GroupVersionKind, from *apiextensionsv1.CustomResourceVa
 // fault is one thing that is wrong with an object.
 type fault struct {
 	field   string
+	value   string // what stands there, shown before the problem when it stands in the source in clear
 	problem string
 	unknown bool // the field should not be there at all
 }
@@ -93,16 +94,17 @@ func (k *kind) unknownFields(object map[string]any) []fault {
 	return unknownFaults(pruning.PruneWithOptions(object, k.structural, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}))
 }
 
+const unknownField = "unknown field; check its spelling and indentation"
+
 func unknownFaults(paths []string) []fault {
 	faults := make([]fault, len(paths))
 	for i, p := range paths {
-		faults[i] = fault{field: p, problem: "unknown field; check its spelling and indentation", unknown: true}
+		faults[i] = fault{field: p, problem: unknownField, unknown: true}
 	}
 	return faults
 }
 
-// explain words errors without the values that they carry, which may be secret; only the values of enumerations are
-// shown.
+// explain words errors without the values that they carry, which may be secret; only those of enumerations are kept.
 func (k *kind) explain(list field.ErrorList) []fault {
 	var faults []fault
 	for _, e := range list {
@@ -113,7 +115,7 @@ func (k *kind) explain(list field.ErrorList) []fault {
 		if slices.Contains(k.filled, name) {
 			continue
 		}
-		faults = append(faults, fault{field: name, problem: problem(e)})
+		faults = append(faults, fault{field: name, value: shown(e), problem: problem(e)})
 	}
 	return faults
 }
@@ -124,15 +126,20 @@ func problem(e *field.Error) string {
 	case field.ErrorTypeRequired:
 		return strings.TrimSuffix("is required: "+detail, ": ")
 	case field.ErrorTypeNotSupported:
-		value, err := json.Marshal(e.BadValue)
-		if err != nil || len(value) > 100 {
-			return "is not " + detail
-		}
-		return fmt.Sprintf("%s is not supported; %s", value, detail)
+		return "is not supported; " + detail
 	case field.ErrorTypeTooLong, field.ErrorTypeTooMany:
 		return strings.ToLower(e.Type.String()) + ": " + detail
 	case field.ErrorTypeDuplicate:
 		return "stands there twice"
 	}
 	return detail
+}
+
+// shown is the value of an enumeration.
+func shown(e *field.Error) string {
+	value, err := json.Marshal(e.BadValue)
+	if e.Type != field.ErrorTypeNotSupported || err != nil || len(value) > 100 {
+		return ""
+	}
+	return string(value)
 }

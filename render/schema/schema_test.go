@@ -101,11 +101,65 @@ func TestFaultsNameFileLineObjectAndField(t *testing.T) {
 			[]string{"vm.yaml:5: VirtualMachine/web: metadata.lables: unknown field; check its spelling and indentation"},
 		},
 		"class that admission fills in": {edited("  virtualMachineClassName: generic\n", ""), nil},
-		"native kinds are left alone":   {fstest.MapFS{"a.yaml": {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\nunknown: 1\n")}}, nil},
+		"kinds that are not known":      {fstest.MapFS{"a.yaml": {Data: []byte("apiVersion: example.com/v1\nkind: Backup\nmetadata: {name: a}\nunknown: 1\n")}}, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, check(t, test.files, kustomize.Options{})); diff != "" {
+				t.Fatal(diff)
+			}
+		})
+	}
+}
+
+func TestNativeKinds(t *testing.T) {
+	const service = `apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports:
+  - port: 80
+    targetPort: http
+`
+	object := func(text string) fstest.MapFS { return fstest.MapFS{"a.yaml": {Data: []byte(text)}} }
+	tests := map[string]struct {
+		text string
+		want []string
+	}{
+		"valid service": {service, nil},
+		"valid secret":  {"apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ntype: Opaque\ndata: {a: Yg==}\nstringData: {b: c}\n", nil},
+		"valid deployment": {
+			"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a, labels: {x: y}}\nspec:\n  replicas: 2\n  selector: {matchLabels: {a: b}}\n  template:\n    metadata: {creationTimestamp: null}\n    spec:\n      containers: [{name: a, image: b, resources: {limits: {cpu: 2, memory: 1Gi}}, livenessProbe: {httpGet: {path: /, port: 80}}}]\n      volumes: [{name: v, emptyDir: {}}]\n", nil,
+		},
+		"unknown field": {
+			strings.Replace(service, "targetPort", "targtePort", 1),
+			[]string{"a.yaml:8: Service/web: spec.ports[0].targtePort: unknown field; check its spelling and indentation"},
+		},
+		"number for a string": {
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  port: 80\n",
+			[]string{"a.yaml:5: ConfigMap/a: data.port: must be a string; quote it"},
+		},
+		"string for a number": {
+			strings.Replace(service, "port: 80", "port: http", 1),
+			[]string{"a.yaml:7: Service/web: spec.ports[0].port: must be an integer"},
+		},
+		"list for a mapping": {
+			strings.Replace(service, "{app: web}", "[app]", 1),
+			[]string{"a.yaml:5: Service/web: spec.selector: must be a mapping, not a list"},
+		},
+		"mapping for a list": {
+			"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a}\nsecrets: {name: b}\n",
+			[]string{"a.yaml:4: ServiceAccount/a: secrets: must be a list, not a mapping"},
+		},
+		"key with dots": {
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  a.conf: true\n",
+			[]string{"a.yaml:5: ConfigMap/a: data[a.conf]: must be a string; quote it"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, check(t, object(test.text), kustomize.Options{})); diff != "" {
 				t.Fatal(diff)
 			}
 		})
@@ -187,26 +241,6 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	wg.Wait()
-}
-
-func TestSplit(t *testing.T) {
-	tests := map[string][]string{
-		"spec.cpu":               {"spec", "cpu"},
-		"spec.disks[0].name":     {"spec", "disks", "0", "name"},
-		"metadata.labels[a.b/c]": {"metadata", "labels", "a.b/c"},
-		"":                       nil,
-		"a[":                     {"a", ""},
-	}
-	for path, want := range tests {
-		if diff := cmp.Diff(want, split(path)); diff != "" {
-			t.Errorf("%s: %s", path, diff)
-		}
-	}
-}
-
-func FuzzSplit(f *testing.F) {
-	f.Add("spec.disks[0].labels[a.b]")
-	f.Fuzz(func(_ *testing.T, path string) { split(path) }) // must end
 }
 
 func BenchmarkValidate(b *testing.B) {

@@ -12,10 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
-	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render/position"
 )
 
-// Validator checks objects of the kinds that it has definitions of. It is safe for concurrent use.
+// Validator checks objects of the kinds that it has definitions of, and of those of Kubernetes itself. It is safe for
+// concurrent use.
 type Validator struct {
 	// kinds are compiled when they are first met: their rules take time and memory.
 	kinds map[schema.GroupVersionKind]func() (*kind, error)
@@ -65,30 +66,43 @@ func FromFS(files fs.FS) (*Validator, error) {
 // reported as a fault of the objects of its kind.
 func (v *Validator) Validate(ctx context.Context, objects []*unstructured.Unstructured, source fs.FS) Errors {
 	var faults Errors
-	lines := newLines(source)
+	finder := position.NewFinder(source)
 	for _, u := range objects {
-		compiled, found := v.kinds[u.GroupVersionKind()]
-		if !found {
-			continue
-		}
-		k, err := compiled()
-		if err != nil {
-			faults = append(faults, at(u, lines, fault{problem: err.Error()}))
-			continue
-		}
-		for _, f := range k.check(ctx, u) {
-			faults = append(faults, at(u, lines, f))
+		for _, f := range v.faults(ctx, u) {
+			faults = append(faults, at(u, finder, f))
 		}
 	}
 	return faults
 }
 
+func (v *Validator) faults(ctx context.Context, u *unstructured.Unstructured) []fault {
+	compiled, found := v.kinds[u.GroupVersionKind()]
+	if !found {
+		if t := nativeType(u.GroupVersionKind()); t != nil {
+			return checkNative(t, u)
+		}
+		return nil
+	}
+	k, err := compiled()
+	if err != nil {
+		return []fault{{problem: err.Error()}}
+	}
+	return k.check(ctx, u)
+}
+
 // at says where in the source a fault stands.
-func at(u *unstructured.Unstructured, lines *lines, f fault) Error {
-	file, line := kustomize.Origin(u)
+func at(u *unstructured.Unstructured, finder *position.Finder, f fault) Error {
 	name := u.GetKind() + "/" + u.GetName()
 	if namespace := u.GetNamespace(); namespace != "" {
 		name = u.GetKind() + "/" + namespace + "/" + u.GetName()
 	}
-	return Error{File: file, Line: lines.of(u, file, line, f), Object: name, Field: f.field, Problem: f.problem}
+	steps := position.Split(f.field)
+	e := Error{Object: name, Field: f.field, Problem: f.problem}
+	if f.value != "" && finder.Clear(u, steps) {
+		e.Problem = f.value + " " + f.problem
+	}
+	if e.File, e.Line = finder.Field(u, steps); f.unknown {
+		e.File, e.Line = finder.Present(u, steps)
+	}
+	return e
 }

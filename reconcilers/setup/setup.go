@@ -25,6 +25,7 @@ import (
 	"slipway.dev/slipway/render/schema"
 	"slipway.dev/slipway/sources/git"
 	"slipway.dev/slipway/sources/git/notes"
+	"slipway.dev/slipway/sources/oci"
 	"slipway.dev/slipway/sources/store"
 )
 
@@ -85,7 +86,7 @@ func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		return err
 	}
 	c := clock.RealClock{}
-	if err := source.SetupWithManager(mgr, source.Deps{Git: client, Store: artifacts, Egress: o.Egress, Clock: c, Metrics: m}); err != nil {
+	if err := source.SetupWithManager(mgr, source.Deps{Git: client, Registries: oci.NewClient(o.Egress, oci.WithTempDir(o.TempDir)), Store: artifacts, Egress: o.Egress, Clock: c, Metrics: m}); err != nil {
 		return err
 	}
 	if err := environment.SetupWithManager(mgr, environment.Deps{

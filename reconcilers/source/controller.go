@@ -22,6 +22,7 @@ import (
 	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/sources/git"
+	"slipway.dev/slipway/sources/oci"
 )
 
 // Names of the controllers.
@@ -62,6 +63,8 @@ type Store interface {
 type Deps struct {
 	// Git client.
 	Git Git
+	// Registries reaches those that bundles come from.
+	Registries *oci.Client
 	// Store of the artifacts.
 	Store Store
 	// Egress says which addresses the URLs of tenants may lead to.
@@ -135,7 +138,8 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	if err := setup(mgr, &v1alpha1.GitRepository{}, GitName, deps, flow.New(r.definition(), flowDeps(mgr, GitName, deps))); err != nil {
 		return err
 	}
-	return setup(mgr, &v1alpha1.OCIRepository{}, OCIName, deps, flow.New(refusal(deps.Clock), flowDeps(mgr, OCIName, deps)))
+	bundles := &bundles{reconciler: r, registries: deps.Registries}
+	return setup(mgr, &v1alpha1.OCIRepository{}, OCIName, deps, flow.New(bundles.definition(), flowDeps(mgr, OCIName, deps)))
 }
 
 func flowDeps(mgr ctrl.Manager, name string, deps Deps) flow.Deps {

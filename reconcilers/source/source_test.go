@@ -352,18 +352,3 @@ func TestRequestedReconcile(t *testing.T) {
 		t.Errorf("lastHandledReconcileAt = %q", got)
 	}
 }
-
-func TestOCIRepositoryIsRefused(t *testing.T) {
-	w := newWorld(t, v1alpha1.GitRepositorySpec{})
-	bundle := &v1alpha1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "bundle"}, Spec: v1alpha1.OCIRepositorySpec{URL: "oci://registry.example/team/bundle"}}
-	if err := w.client.Create(t.Context(), bundle); err != nil {
-		t.Fatal(err)
-	}
-	engine := flow.New(refusal(w.clock), flow.Deps{Client: w.client, Recorder: w.events, Clock: w.clock})
-	if _, err := flowtest.Reconcile(t, w.client, engine, bundle); err != nil {
-		t.Fatal(err)
-	}
-	if c := meta.FindStatusCondition(bundle.Status.Conditions, v1alpha1.StalledCondition); c == nil || c.Reason != v1alpha1.NotSupportedReason {
-		t.Errorf("Stalled = %+v, want NotSupported", c)
-	}
-}

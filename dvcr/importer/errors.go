@@ -14,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/dvcr/disk"
+	"slipway.dev/slipway/dvcr/foreign"
 	"slipway.dev/slipway/internal/egress"
 )
 
@@ -70,7 +71,7 @@ func classify(err error) error {
 		return fmt.Errorf("%w: free some or enlarge the disk: %w", ErrNoSpace, err)
 	case errors.Is(err, disk.ErrTarget):
 		return fmt.Errorf("%w: %w", ErrRegistry, err)
-	case errors.Is(err, disk.ErrUnsupported):
+	case errors.Is(err, disk.ErrUnsupported), errors.Is(err, foreign.ErrUnsupported), errors.Is(err, foreign.ErrUnavailable):
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	case errors.Is(err, disk.ErrTooLarge):
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)

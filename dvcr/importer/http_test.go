@@ -36,18 +36,31 @@ func TestImportFormats(t *testing.T) {
 		format  string
 		cdrom   bool
 	}{
-		"raw":              {content: raw, want: raw, format: "raw"},
-		"raw in gzip":      {content: gz(t, raw), want: raw, format: "raw"},
-		"raw in xz":        {content: xzip(t, small), want: small, format: "raw"},
-		"raw in zstd":      {content: zst(t, raw), want: raw, format: "raw"},
-		"gpt":              {content: gpt, want: gpt, format: "raw"},
-		"file system":      {content: ext4, want: ext4, format: "raw"},
-		"iso":              {content: iso, want: iso, format: "iso", cdrom: true},
-		"bootable iso":     {content: hybrid, want: hybrid, format: "iso", cdrom: true},
-		"qcow2":            {content: convert(t, raw, "-O", "qcow2"), want: raw, format: "qcow2"},
-		"qcow2 compressed": {content: convert(t, raw, "-c", "-O", "qcow2"), want: raw, format: "qcow2"},
-		"qcow2 in gzip":    {content: gz(t, convert(t, raw, "-O", "qcow2")), want: raw, format: "qcow2"},
-		"qcow2 in xz":      {content: xzip(t, convert(t, small, "-O", "qcow2")), want: small, format: "qcow2"},
+		"raw":               {content: raw, want: raw, format: "raw"},
+		"raw in gzip":       {content: gz(t, raw), want: raw, format: "raw"},
+		"raw in xz":         {content: xzip(t, small), want: small, format: "raw"},
+		"raw in zstd":       {content: zst(t, raw), want: raw, format: "raw"},
+		"gpt":               {content: gpt, want: gpt, format: "raw"},
+		"file system":       {content: ext4, want: ext4, format: "raw"},
+		"iso":               {content: iso, want: iso, format: "iso", cdrom: true},
+		"bootable iso":      {content: hybrid, want: hybrid, format: "iso", cdrom: true},
+		"vmdk":              {content: convert(t, raw, "-O", "vmdk"), want: raw, format: "vmdk"},
+		"vmdk, streamed":    {content: convert(t, raw, "-O", "vmdk", "-o", "subformat=streamOptimized"), want: raw, format: "vmdk"},
+		"vmdk in gzip":      {content: gz(t, convert(t, raw, "-O", "vmdk")), want: raw, format: "vmdk"},
+		"vdi":               {content: convert(t, raw, "-O", "vdi"), want: raw, format: "vdi"},
+		"vdi in xz":         {content: xzip(t, convert(t, small, "-O", "vdi")), want: small, format: "vdi"},
+		"vhdx":              {content: convert(t, raw, "-O", "vhdx"), want: raw, format: "vhdx"},
+		"vhdx in zstd":      {content: zst(t, convert(t, raw, "-O", "vhdx")), want: raw, format: "vhdx"},
+		"vhd":               {content: convert(t, raw, "-O", "vpc", "-o", "force_size=on"), want: raw, format: "vpc"},
+		"vhd of fixed size": {content: convert(t, raw, "-O", "vpc", "-o", "subformat=fixed,force_size=on"), want: raw, format: "vpc"},
+		"qcow2 v2":          {content: convert(t, raw, "-O", "qcow2", "-o", "compat=0.10"), want: raw, format: "qcow2"},
+		"qcow2 of zstd":     {content: convert(t, raw, "-c", "-O", "qcow2", "-o", "compression_type=zstd"), want: raw, format: "qcow2"},
+		"qcow2 in zstd":     {content: zst(t, convert(t, raw, "-O", "qcow2")), want: raw, format: "qcow2"},
+		"iso in gzip":       {content: gz(t, iso), want: iso, format: "iso", cdrom: true},
+		"qcow2":             {content: convert(t, raw, "-O", "qcow2"), want: raw, format: "qcow2"},
+		"qcow2 compressed":  {content: convert(t, raw, "-c", "-O", "qcow2"), want: raw, format: "qcow2"},
+		"qcow2 in gzip":     {content: gz(t, convert(t, raw, "-O", "qcow2")), want: raw, format: "qcow2"},
+		"qcow2 in xz":       {content: xzip(t, convert(t, small, "-O", "qcow2")), want: small, format: "qcow2"},
 	}
 	reg := dvcr(t).Client()
 	for name, c := range cases {
@@ -57,7 +70,7 @@ func TestImportFormats(t *testing.T) {
 			sum, sum5 := sha256.Sum256(c.content), md5.Sum(c.content)
 			job := httpJob(serve(t, c.content))
 			job.Source.HTTP.SHA256, job.Source.HTTP.MD5 = strings.ToUpper(hex.EncodeToString(sum[:])), hex.EncodeToString(sum5[:])
-			job.Destination = "vi/team/" + strings.ReplaceAll(name, " ", "-") + ":v1"
+			job.Destination = "vi/team/" + strings.NewReplacer(" ", "-", ",", "").Replace(name) + ":v1"
 			s := finishJob(t, newRunner(t, reg, o), job)
 			if s.Err != nil {
 				t.Fatal(s.Err)
@@ -90,7 +103,8 @@ func TestImportRefuses(t *testing.T) {
 	redirect := func(to string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
 	}
-	vhd := append(bytes.Clone(raw), append([]byte("conectix"), make([]byte, 504)...)...)
+	child := convert(t, raw, "-O", "vmdk")
+	copy(child[512:], "parentFileNameHint=\"/etc/shadow\"\n")
 	encrypted := convert(t, raw, "-O", "qcow2")
 	encrypted[35] = 2
 	backed := convert(t, raw, "-O", "qcow2")
@@ -117,11 +131,16 @@ func TestImportRefuses(t *testing.T) {
 		"zeros":              {handler: body(make([]byte, mib)), want: importer.ErrNotDiskImage, says: "zeros"},
 		"noise":              {handler: body(raw[1000:]), want: importer.ErrNotDiskImage, says: "unknown data"},
 		"zip":                {handler: body([]byte("PK\x03\x04....")), want: importer.ErrNotDiskImage, says: "zip"},
-		"vmdk":               {handler: body(convert(t, raw, "-O", "vmdk")), want: importer.ErrUnsupported, says: "VMDK"},
-		"vdi":                {handler: body(convert(t, raw, "-O", "vdi")), want: importer.ErrUnsupported, says: "VDI"},
-		"vhdx":               {handler: body(convert(t, raw, "-O", "vhdx")), want: importer.ErrUnsupported, says: "VHDX"},
-		"vhd":                {handler: body(convert(t, raw, "-O", "vpc")), want: importer.ErrUnsupported, says: "VHD"},
-		"vhd of fixed size":  {handler: body(vhd), want: importer.ErrUnsupported, says: "VHD"},
+		"vmdk descriptor":    {handler: body([]byte("# Disk DescriptorFile\n" + strings.Repeat(" ", 600))), want: importer.ErrUnsupported, says: "other files"},
+		"vmdk cut off":       {handler: body(convert(t, raw, "-O", "vmdk")[:100]), want: importer.ErrNotDiskImage, says: "header"},
+		"vmdk damaged":       {handler: body(convert(t, raw, "-O", "vmdk")[:600]), want: importer.ErrNotDiskImage},
+		"vmdk with a parent": {handler: body(child), want: importer.ErrUnsupported, says: "difference"},
+		"vmdk too large":     {handler: body(convert(t, raw, "-O", "vmdk")), options: func(o *importer.Options) { o.MaxVirtualSize = mib - 1 }, want: importer.ErrTooLarge},
+		"vhdx damaged":       {handler: body(convert(t, raw, "-O", "vhdx")[:70000]), want: importer.ErrNotDiskImage},
+		"qcow of version 1":  {handler: body([]byte("QFI\xfb\x00\x00\x00\x01")), want: importer.ErrUnsupported, says: "version 1"},
+		"ova":                {handler: body(layer(t, file{name: "box.ovf"})), want: importer.ErrNotDiskImage, says: "OVA"},
+		"git lfs pointer":    {handler: body([]byte("version https://git-lfs.github.com/spec/v1\n")), want: importer.ErrNotDiskImage, says: "LFS"},
+		"script":             {handler: body([]byte("#!/bin/sh\nexit\n")), want: importer.ErrNotDiskImage, says: "script"},
 		"bzip2":              {handler: body([]byte("BZh91AY&SY")), want: importer.ErrUnsupported, says: "bzip2"},
 		"gzip twice":         {handler: body(gz(t, packed)), want: importer.ErrUnsupported, says: "gzip"},
 		"gzip cut off":       {handler: body(packed[:len(packed)/2]), want: importer.ErrNotDiskImage, says: "damaged"},

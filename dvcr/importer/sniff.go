@@ -9,9 +9,10 @@ import (
 	"unicode/utf8"
 
 	"slipway.dev/slipway/dvcr/disk"
+	"slipway.dev/slipway/dvcr/foreign"
 )
 
-// Formats of images that can be imported.
+// Formats of images that can be imported, besides those of package foreign.
 const (
 	FormatRaw   = "raw"
 	FormatQCOW2 = "qcow2"
@@ -41,21 +42,48 @@ func find(marks []mark, head []byte) (mark, bool) {
 	return mark{}, false
 }
 
-// foreign are formats of disks that have to be converted first.
-var foreign = []mark{
-	{0, "KDMV", "VMDK"},
-	{0, "COWD", "VMDK"},
-	{0, "# Disk DescriptorFile", "VMDK"},
-	{0x40, "\x7f\x10\xda\xbe", "VDI"},
-	{0, "vhdxfile", "VHDX"},
-	{0, "conectix", "VHD"},
+// decoded are marks of formats that package foreign decodes.
+var decoded = []mark{
+	{0, "KDMV", foreign.VMDK},
+	{0, "COWD", foreign.VMDK},
+	{0, "# Disk DescriptorFile", foreign.VMDK},
+	{0x40, "\x7f\x10\xda\xbe", foreign.VDI},
+	{0, "vhdxfile", foreign.VHDX},
+	{0, vhdFooter, foreign.VHD},
+}
+
+// refused are formats of disks that have to be converted first.
+var refused = []mark{
 	{0, "QED\x00", "QED"},
 	{0, "WithoutFreeSpace", "Parallels"},
 	{0, "WithouFreSpacExt", "Parallels"},
+	{0, "QFI\xfb\x00\x00\x00\x01", "qcow (version 1)"},
+	{0, "Bochs Virtual HD Image", "Bochs"},
+	{0, "\xca\xfe\xba\xbe\x00\x00\x00\x02", "VMDK of ESXi (SESparse)"},
 }
 
-// vhdFooter begins the last sector of a VHD of fixed size, which is a raw disk but for that sector.
-const vhdFooter = "conectix"
+// vhdFooter begins the last sector of each VHD, and the first as well unless its size is fixed: then it is a raw disk but
+// for the last sector.
+const (
+	vhdFooter     = "conectix"
+	vhdFooterSize = 512
+)
+
+// isVHDFooter recognizes the last sector of a VHD of fixed size.
+func isVHDFooter(b []byte) bool {
+	const typeAt, fixed = 60, 2
+	return len(b) == vhdFooterSize && strings.HasPrefix(string(b), vhdFooter) && binary.BigEndian.Uint32(b[typeAt:]) == fixed
+}
+
+// isDecoded tells whether package foreign reads a format.
+func isDecoded(format string) bool {
+	for _, m := range decoded {
+		if m.what == format {
+			return true
+		}
+	}
+	return false
+}
 
 // discs are marks of optical media: volume descriptors of ISO 9660 and of UDF.
 var discs = []mark{
@@ -93,7 +121,7 @@ var compressed = []mark{
 // others are marks of files that people take for disk images, for a better message.
 var others = []mark{
 	{0, "PK\x03\x04", "a zip archive; unpack it and serve the image inside"},
-	{257, "ustar", "a tar archive; unpack it and serve the image inside"},
+	{257, "ustar", "a tar archive; unpack it and serve the image inside (an OVA is one: its disk is the .vmdk file)"},
 	{0, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it and serve the image inside"},
 	{0, "Rar!", "a RAR archive; unpack it and serve the image inside"},
 	{0, "\x7fELF", "a program (ELF)"},
@@ -103,17 +131,27 @@ var others = []mark{
 	{0, "!<arch>", "a Debian package or library archive"},
 	{0, "\xed\xab\xee\xdb", "an RPM package"},
 	{0, "MZ", "a Windows program"},
+	{0, "GIF8", "a GIF picture"},
+	{0, "PMOC", "a Windows image without a disk (WIM)"},
+	{0, "MSWIM", "a Windows image without a disk (WIM)"},
+	{0, "MSCF", "a Windows cabinet archive"},
+	{0, "\xca\xfe\xba\xbe", "a program (Java or macOS)"},
+	{0, "\xcf\xfa\xed\xfe", "a program (macOS)"},
+	{0, "SQLite format 3", "a SQLite database"},
 }
 
 // sniffFormat decides what an image is by its first bytes. A raw disk has no signature of its own, so one is accepted only
 // when it begins with a partition table, a boot sector or a file system: an error page or an archive served in its place
 // must not become a disk.
 func sniffFormat(head []byte) (string, error) {
+	if m, ok := find(decoded, head); ok {
+		return m.what, nil
+	}
+	if m, ok := find(refused, head); ok {
+		return "", fmt.Errorf("%w: this is a %s image; convert it with \"qemu-img convert -O qcow2\"", ErrUnsupported, m.what)
+	}
 	if (mark{0, disk.QCOW2Magic, ""}).in(head) {
 		return FormatQCOW2, nil
-	}
-	if m, ok := find(foreign, head); ok {
-		return "", fmt.Errorf("%w: this is a %s image; convert it with \"qemu-img convert -O qcow2\"", ErrUnsupported, m.what)
 	}
 	if _, ok := find(discs, head); ok {
 		return FormatISO, nil
@@ -155,6 +193,12 @@ func looksLike(head []byte) string {
 		return "a web page (HTML); check that the URL leads to the file itself and needs no login"
 	case strings.HasPrefix(text, "<?xml"):
 		return "an XML document"
+	case strings.HasPrefix(text, "#!"):
+		return "a script"
+	case strings.HasPrefix(text, "-----begin"):
+		return "a PEM file (a key, certificate or signature)"
+	case strings.HasPrefix(text, "version https://git-lfs"):
+		return "a Git LFS pointer in place of the file"
 	case strings.HasPrefix(text, "{"), strings.HasPrefix(text, "["):
 		return "a JSON document"
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"slipway.dev/slipway/dvcr/foreign"
 	"unicode/utf8"
 )
 
@@ -70,7 +72,10 @@ func TestSniffMarks(t *testing.T) {
 		"UDF":                   {head: put(0x8001, "BEA01"), format: FormatISO},
 		"qcow2":                 {head: put(0, "QFI\xfb"), format: FormatQCOW2},
 		"signature by accident": {head: sector(func(b []byte) { b[446] = 'x' }), want: ErrNotDiskImage},
-		"VMDK descriptor":       {head: []byte("# Disk DescriptorFile\nversion=1"), want: ErrUnsupported, says: "VMDK"},
+		"VMDK descriptor":       {head: []byte("# Disk DescriptorFile\nversion=1"), format: foreign.VMDK},
+		"VHD":                   {head: put(0, "conectix"), format: foreign.VHD},
+		"VMDK of ESXi":          {head: put(0, "\xca\xfe\xba\xbe\x00\x00\x00\x02"), want: ErrUnsupported, says: "SESparse"},
+		"Java class":            {head: put(0, "\xca\xfe\xba\xbe\x00\x00\x00\x34"), want: ErrNotDiskImage, says: "Java"},
 		"Parallels":             {head: put(0, "WithoutFreeSpace"), want: ErrUnsupported, says: "Parallels"},
 		"JSON":                  {head: []byte(`{"error":"denied"}`), want: ErrNotDiskImage, says: "JSON"},
 		"XML":                   {head: []byte(`<?xml version="1.0"?><Error/>`), want: ErrNotDiskImage, says: "XML"},

@@ -2,7 +2,7 @@ package importer
 
 import (
 	"bufio"
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // users give MD5 sums of images; what is trusted is the SHA-256
 	"crypto/sha256"
@@ -22,6 +22,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/dvcr/disk"
+	"slipway.dev/slipway/dvcr/foreign"
 )
 
 // maxBases is how many earlier versions of an image are searched for frames.
@@ -204,19 +205,25 @@ func (t *task) pushPayload(ctx context.Context, p *payload) (disk.Info, error) {
 		}
 		return disk.Info{}, err
 	}
-	if format == FormatQCOW2 {
-		return t.pushQCOW2(ctx, p, head)
+	if format == FormatQCOW2 || isDecoded(format) {
+		return t.pushFile(ctx, p, format, head)
 	}
-	size := int64(-1)
-	if p.inPlace {
-		size = p.spool.length()
-	}
-	return t.push(ctx, p.spool, disk.NewStream(&verified{r: p.image, verify: p.verify}, size), format, 0)
+	return t.pushStream(ctx, p, format)
 }
 
-// pushQCOW2 imports an image that has to be read at any place: from the download itself when it lies there as it is, and from
+// pushStream imports an image that is a raw disk, while it arrives.
+func (t *task) pushStream(ctx context.Context, p *payload, format string) (disk.Info, error) {
+	size := int64(-1)
+	if p.inPlace && p.spool.length()%(1<<20) == 0 { // else a VHD footer may come, which does not count
+		size = p.spool.length()
+	}
+	raw := &verified{image: p.image, verify: p.verify, format: format, exact: size >= 0}
+	return t.push(ctx, p.spool, disk.NewStream(raw, size), func() string { return raw.format }, 0)
+}
+
+// pushFile imports an image that has to be read at any place: from the download itself when it lies there as it is, and from
 // a copy otherwise.
-func (t *task) pushQCOW2(ctx context.Context, p *payload, head []byte) (disk.Info, error) {
+func (t *task) pushFile(ctx context.Context, p *payload, format string, head []byte) (disk.Info, error) {
 	if size, err := disk.QCOW2Size(head); err == nil && size > t.options.MaxVirtualSize {
 		return disk.Info{}, fmt.Errorf("%w: its disk has %d bytes, the limit is %d", ErrTooLarge, size, t.options.MaxVirtualSize)
 	}
@@ -224,7 +231,7 @@ func (t *task) pushQCOW2(ctx context.Context, p *payload, head []byte) (disk.Inf
 	file := p.spool.file
 	if !p.inPlace {
 		var err error
-		file, err = t.unpackTo(filepath.Join(t.dir, "image.qcow2"), p.image)
+		file, err = t.unpackTo(filepath.Join(t.dir, "image"), p.image)
 		if err != nil {
 			return disk.Info{}, err
 		}
@@ -240,11 +247,24 @@ func (t *task) pushQCOW2(ctx context.Context, p *payload, head []byte) (disk.Inf
 	if err != nil {
 		return disk.Info{}, fmt.Errorf("look at download: %w", err)
 	}
-	src, err := disk.OpenQCOW2(io.NewSectionReader(file, 0, info.Size()), info.Size())
+	src, err := t.openFile(ctx, file, info.Size(), format)
 	if err != nil {
 		return disk.Info{}, err
 	}
-	return t.push(ctx, p.spool, src, FormatQCOW2, max(ratioGrace, info.Size()*maxRatio))
+	result, err := t.push(ctx, p.spool, src, func() string { return format }, max(ratioGrace, info.Size()*maxRatio))
+	return result, errors.Join(err, src.Close())
+}
+
+// openFile opens the disk in an image whose format is not raw. Closing it leaves the file open.
+func (t *task) openFile(ctx context.Context, file *os.File, size int64, format string) (disk.Source, error) {
+	section := io.NewSectionReader(file, 0, size)
+	if format == FormatQCOW2 {
+		return disk.OpenQCOW2(section, size)
+	}
+	if err := foreign.Check(section, size, format); err != nil {
+		return nil, err
+	}
+	return foreign.Open(ctx, file, format, t.dir, foreign.Limits{})
 }
 
 func (t *task) unpackTo(path string, image io.Reader) (*os.File, error) {
@@ -259,13 +279,13 @@ func (t *task) unpackTo(path string, image io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-func (t *task) push(ctx context.Context, s *spool, src disk.Source, format string, maxData int64) (disk.Info, error) {
+func (t *task) push(ctx context.Context, s *spool, src disk.Source, format func() string, maxData int64) (disk.Info, error) {
 	bases, err := t.bases(ctx)
 	if err != nil {
 		return disk.Info{}, err
 	}
 	return disk.Push(ctx, src, t.repo, t.tag, disk.PushOptions{
-		Describe:       func() disk.SourceConfig { return disk.SourceConfig{Format: format, Size: s.length()} },
+		Describe:       func() disk.SourceConfig { return disk.SourceConfig{Format: format(), Size: s.length()} },
 		Bases:          bases,
 		MaxVirtualSize: t.options.MaxVirtualSize,
 		MaxData:        maxData,
@@ -295,40 +315,49 @@ func (t *task) bases(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// verified is a stream that ends well only if its source is what it should be.
+// verified is the stream of a raw disk that ends well only if its source is what it should be. The footer that makes a VHD
+// of a raw disk is left out.
 type verified struct {
-	r      io.Reader
+	image  *bufio.Reader
 	verify func() error
-	tail   [512]byte // the last bytes read
+	format string
+	exact  bool // the length was declared, a footer included
 	ended  error
 }
 
+// Read implements io.Reader. It keeps a footer's length back until more is there.
 func (v *verified) Read(p []byte) (int, error) {
 	if v.ended != nil {
 		return 0, v.ended
 	}
-	n, err := v.r.Read(p)
-	if n >= len(v.tail) {
-		copy(v.tail[:], p[n-len(v.tail):n])
-	} else if n > 0 {
-		copy(v.tail[:], v.tail[n:])
-		copy(v.tail[len(v.tail)-n:], p[:n])
+	ahead, err := v.image.Peek(vhdFooterSize + 1)
+	switch {
+	case err == nil:
+		return v.image.Read(p[:min(len(p), v.image.Buffered()-vhdFooterSize)]) //nolint:wrapcheck // a reader passes errors on
+	case err != io.EOF: //nolint:errorlint // only this is the regular end
+		return 0, err //nolint:wrapcheck // see above
+	case len(ahead) == 0:
+		v.ended = io.EOF
+	case isVHDFooter(ahead):
+		v.ended = v.footer()
+	default:
+		n := copy(p, ahead)
+		_, err := v.image.Discard(n)
+		return n, err //nolint:wrapcheck // see above
 	}
-	if err == io.EOF { //nolint:errorlint // only this is the regular end
-		v.ended = v.end()
-		return n, v.ended
+	if err := v.verify(); err != nil {
+		v.ended = err
 	}
-	return n, err //nolint:wrapcheck // a reader passes errors on
+	return 0, v.ended
 }
 
-func (v *verified) end() error {
-	if err := v.verify(); err != nil {
-		return err
+func (v *verified) footer() error {
+	if v.exact {
+		return fmt.Errorf("%w: this is a VHD image of an odd size; convert it with \"qemu-img convert -f vpc -O qcow2\"", ErrUnsupported)
 	}
-	if bytes.HasPrefix(v.tail[:], []byte(vhdFooter)) {
-		return fmt.Errorf("%w: this is a VHD image; convert it with \"qemu-img convert -f vpc -O qcow2\"", ErrUnsupported)
-	}
-	return io.EOF
+	v.format = foreign.VHD
+	_, err := v.image.Discard(vhdFooterSize)
+	return cmp.Or(err, io.EOF)
 }
 
 // checksums compares a download with the sums that the user gave.

@@ -115,7 +115,8 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	built, err := ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.Environment{}, asked()).
-		Watches(&v1alpha1.GitRepository{}, r.usersOf(), moved()).
+		Watches(&v1alpha1.GitRepository{}, r.usersOf(v1alpha1.GitRepositoryKind), moved()).
+		Watches(&v1alpha1.OCIRepository{}, r.usersOf(v1alpha1.OCIRepositoryKind), moved()).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: deps.Concurrency,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),

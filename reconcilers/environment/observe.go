@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -45,17 +46,17 @@ func (r *reconciler) impersonate(s *scope) flow.Outcome {
 // observe finds the source's artifact in the store.
 func (r *reconciler) observe(ctx context.Context, s *scope) flow.Outcome {
 	ref := s.env.Spec.SourceRef
-	repo := &v1alpha1.GitRepository{}
-	err := r.reader.Get(ctx, client.ObjectKey{Namespace: s.env.Namespace, Name: ref.Name}, repo)
+	source := sourceOf(ref.Kind)
+	err := r.reader.Get(ctx, client.ObjectKey{Namespace: s.env.Namespace, Name: ref.Name}, source)
+	artifact, conditions := artifactOf(source)
 	switch {
 	case apierrors.IsNotFound(err):
 		return flow.Wait(v1alpha1.SourceNotFoundReason, 0, "there is no %s %s in namespace %s; create it or correct spec.sourceRef", ref.Kind, ref.Name, s.env.Namespace)
 	case err != nil:
 		return flow.Fail(v1alpha1.SourceNotReadyReason, err)
-	case repo.Status.Artifact == nil:
-		return flow.Wait(v1alpha1.SourceNotReadyReason, 0, "%s %s has no artifact yet%s", ref.Kind, ref.Name, sourceTrouble(repo))
+	case artifact == nil:
+		return flow.Wait(v1alpha1.SourceNotReadyReason, 0, "%s %s has no artifact yet%s", ref.Kind, ref.Name, sourceTrouble(conditions))
 	}
-	artifact := repo.Status.Artifact
 	files, err := r.trees.Tree(artifact.Digest)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -67,9 +68,28 @@ func (r *reconciler) observe(ctx context.Context, s *scope) flow.Outcome {
 	return flow.Done()
 }
 
+// sourceOf makes an empty source of a kind.
+func sourceOf(kind string) client.Object {
+	if kind == v1alpha1.OCIRepositoryKind {
+		return &v1alpha1.OCIRepository{}
+	}
+	return &v1alpha1.GitRepository{}
+}
+
+// artifactOf is what a source of any kind delivers, and what it says about itself.
+func artifactOf(source client.Object) (*v1alpha1.Artifact, []metav1.Condition) {
+	switch s := source.(type) {
+	case *v1alpha1.GitRepository:
+		return s.Status.Artifact, s.Status.Conditions
+	case *v1alpha1.OCIRepository:
+		return s.Status.Artifact, s.Status.Conditions
+	}
+	return nil, nil
+}
+
 // sourceTrouble is what a source without an artifact says about itself.
-func sourceTrouble(repo *v1alpha1.GitRepository) string {
-	for _, c := range repo.Status.Conditions {
+func sourceTrouble(conditions []metav1.Condition) string {
+	for _, c := range conditions {
 		if c.Type == v1alpha1.ReadyCondition && c.Message != "" {
 			return ": " + c.Message
 		}

@@ -53,7 +53,6 @@ func unsupported(spec v1alpha1.EnvironmentSpec) []string {
 		name string
 	}{
 		{!ours, "sourceRef.apiVersion: " + spec.SourceRef.APIVersion},
-		{spec.SourceRef.Kind != v1alpha1.GitRepositoryKind, "sourceRef.kind: " + spec.SourceRef.Kind},
 		{len(spec.Substitute) > 0, "substitute"},
 		{len(spec.SubstituteFrom) > 0, "substituteFrom"},
 		{spec.Decryption != nil, "decryption"},

@@ -176,25 +176,24 @@ func asked() builder.ForOption {
 func moved() builder.WatchesOption {
 	return builder.WithPredicates(predicate.Funcs{
 		UpdateFunc: func(e event.UpdateEvent) bool {
-			before, after := artifactOf(e.ObjectOld), artifactOf(e.ObjectNew)
+			before, after := artifactName(e.ObjectOld), artifactName(e.ObjectNew)
 			return before != after || after == ""
 		},
 	})
 }
 
-// artifactOf names an artifact and the moment it became current, so that one that
+// artifactName names an artifact and the moment it became current, so that one that
 // was lost and stored again wakes those who wait for it.
-func artifactOf(o client.Object) string {
-	repo, ok := o.(*v1alpha1.GitRepository)
-	if !ok || repo.Status.Artifact == nil {
+func artifactName(o client.Object) string {
+	a, _ := artifactOf(o)
+	if a == nil {
 		return ""
 	}
-	a := repo.Status.Artifact
 	return a.Digest + "/" + a.Revision + "/" + a.LastUpdateTime.String()
 }
 
-// usersOf maps a source to the Environments that refer to it.
-func (r *reconciler) usersOf() handler.EventHandler {
+// usersOf maps a source of a kind to the Environments that refer to it.
+func (r *reconciler) usersOf(kind string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, o client.Object) []reconcile.Request {
 		list := &v1alpha1.EnvironmentList{}
 		if err := r.reader.List(ctx, list, client.InNamespace(o.GetNamespace())); err != nil {
@@ -203,7 +202,7 @@ func (r *reconciler) usersOf() handler.EventHandler {
 		}
 		var requests []reconcile.Request
 		for i := range list.Items {
-			if list.Items[i].Spec.SourceRef.Name == o.GetName() {
+			if ref := list.Items[i].Spec.SourceRef; ref.Kind == kind && ref.Name == o.GetName() {
 				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 			}
 		}

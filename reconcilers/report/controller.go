@@ -89,6 +89,9 @@ func (r *reconciler) definition() flow.Definition[*v1alpha1.Environment, *scope]
 
 // decide finds out whether there is something new to say.
 func decide(_ context.Context, s *scope) flow.Outcome {
+	if s.env.Spec.SourceRef.Kind == v1alpha1.OCIRepositoryKind {
+		return flow.Wait(v1alpha1.NotSupportedReason, 0, "a bundle has no commit that a note could be written to; its health stands in this status only")
+	}
 	v, settled := verdictOf(s.env)
 	if !settled {
 		s.nothing = true

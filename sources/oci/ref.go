@@ -160,9 +160,6 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 func (r *Repository) tags(ctx context.Context) ([]string, error) {
 	var tags []string
 	err := r.oras.Tags(ctx, "", func(page []string) error {
-		if len(page) == 0 {
-			return r.remote.errorf("list tags of", ErrRefused, "the registry sent a page without tags")
-		}
 		if tags = append(tags, page...); len(tags) > maxTags {
 			return r.remote.errorf("list tags of", ErrRefused, "there are more than %d tags; follow one tag instead of a range", maxTags)
 		}

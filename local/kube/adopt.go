@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pollEvery is how often this package looks at what it cannot wait for: a
-// process that is not its child, a lock, an API server that starts.
+// pollEvery is how often this package looks at what it cannot wait for, such as
+// an API server that starts.
 const pollEvery = 50 * time.Millisecond
 
 // adopt takes over the control plane that serves the directory; nil when there
@@ -39,6 +39,8 @@ func takeOver(ctx context.Context, o Options, pid int) (process, error) {
 	a := follow(o.Dir, pid)
 	ctx, cancel := context.WithTimeout(ctx, o.StartTimeout)
 	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
 	for {
 		if answers(ctx, o.Dir) {
 			return a, nil
@@ -48,7 +50,7 @@ func takeOver(ctx context.Context, o Options, pid int) (process, error) {
 			return nil, nil
 		case <-ctx.Done():
 			return nil, fmt.Errorf("process %d does not answer: %w: end it and start again; its log is %s", pid, context.Cause(ctx), o.logFile())
-		case <-time.After(pollEvery):
+		case <-tick.C:
 		}
 	}
 }
@@ -69,19 +71,31 @@ type adopted struct {
 	ended  chan struct{}
 }
 
-// follow watches the directory's lock until the process lets go of it.
+// follow waits, in the background, for the end of the process that serves the
+// directory.
 func follow(dir string, pid int) *adopted {
 	a := &adopted{dir: dir, number: pid, ended: make(chan struct{})}
 	go func() {
 		defer close(a.ended)
-		for {
-			if now, err := Running(dir); err != nil || now != pid {
-				return
-			}
-			time.Sleep(pollEvery)
+		holds := func() bool {
+			now, err := Running(dir)
+			return err == nil && now == pid
+		}
+		if err := awaitEnd(pid, holds); err != nil {
+			lookUntil(func() bool { return !holds() })
 		}
 	}()
 	return a
+}
+
+// lookUntil is for systems whose kernel does not tell of the end of a process
+// that is not a child.
+func lookUntil(done func() bool) {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for !done() {
+		<-tick.C
+	}
 }
 
 func (a *adopted) pid() int              { return a.number }

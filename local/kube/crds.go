@@ -22,7 +22,7 @@ import (
 const (
 	fieldOwner   = "slipway"
 	crdKind      = "CustomResourceDefinition"
-	establishMax = time.Minute
+	establishMax = 5 * time.Minute
 )
 
 // InstallCRDs applies every CustomResourceDefinition found in the YAML files

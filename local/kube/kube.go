@@ -25,7 +25,7 @@ const (
 
 // defaultStartTimeout leaves room for a slow disk and a busy machine; an idle
 // one takes some seconds.
-const defaultStartTimeout = 2 * time.Minute
+const defaultStartTimeout = 5 * time.Minute
 
 // stopGrace is more than the control plane allows its own parts.
 const stopGrace = 40 * time.Second
@@ -54,7 +54,7 @@ type Options struct {
 	// Progress is told each step, one short line at a time. Nil is allowed.
 	Progress func(step string)
 	// StartTimeout bounds the time from the start until the API server
-	// answers. 0 means two minutes.
+	// answers. 0 means five minutes.
 	StartTimeout time.Duration
 }
 

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -210,7 +209,7 @@ func TestSeparatePrograms(t *testing.T) {
 		t.Skipf("%s is not set: nothing to run as separate programs", kube.AssetsVariable)
 	}
 	dir := t.TempDir()
-	programs := kube.Options{Dir: dir, StartTimeout: time.Minute}
+	programs := kube.Options{Dir: dir}
 	first, err := kube.StartAssets(t.Context(), programs)
 	if err != nil {
 		t.Fatal(err)

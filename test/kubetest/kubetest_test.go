@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds a wait for something that normally takes a moment.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 type fixture struct {
 	config    *rest.Config

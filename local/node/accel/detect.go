@@ -91,7 +91,7 @@ var probeSector = []byte{0xb0, 0x10, 0xe6, 0xf4, 0xfa, 0xf4}
 
 const (
 	probeExit    = 0x10<<1 | 1 // what QEMU's debug device makes of 0x10
-	probeTimeout = 10 * time.Second
+	probeTimeout = time.Minute // a busy machine needs seconds to translate the firmware
 	sectorSize   = 512
 )
 

@@ -47,7 +47,8 @@ type Address struct {
 // ErrRefused says that the agent does not answer a question.
 var ErrRefused = errors.New("the guest agent refused")
 
-const timeout = 3 * time.Second
+// timeout bounds one conversation. A busy guest takes its time.
+const timeout = 10 * time.Second
 
 // Ask asks all questions. Those that an agent refuses (an administrator may switch commands off) stay empty.
 func Ask(ctx context.Context, socket string) (Info, error) {
@@ -80,6 +81,7 @@ func open(ctx context.Context, socket string) (*session, error) {
 	}
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
+	context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // a cancellation is heard at once
 	s := &session{conn: conn, reader: bufio.NewReader(conn)}
 	if err := s.sync(deadline.UnixNano()); err != nil {
 		_ = conn.Close()

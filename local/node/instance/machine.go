@@ -64,8 +64,9 @@ func (m *machine) change(edit func(*Record)) error {
 	return nil
 }
 
-// startTimeout bounds the time from the start of the process to the first answer of its monitor.
-const startTimeout = 30 * time.Second
+// startTimeout bounds the time from the start of the process to the first answer of its monitor, which takes a fraction
+// of a second on an idle machine.
+const startTimeout = 2 * time.Minute
 
 func (m *machine) start(ctx context.Context, spec qemu.Spec) error {
 	if err := m.clearSockets(); err != nil {
@@ -81,12 +82,11 @@ func (m *machine) start(ctx context.Context, spec qemu.Spec) error {
 	if err := m.change(func(r *Record) { r.Process = process }); err != nil {
 		return errors.Join(err, process.Kill())
 	}
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	connecting, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	monitor, err := m.connect(ctx)
+	monitor, err := m.connect(connecting)
 	if err != nil {
-		_ = process.Kill()
-		return errors.Join(err, qemu.LastWords(m.files.logs().Messages))
+		return errors.Join(err, process.Kill(), process.Wait(context.WithoutCancel(ctx)), qemu.LastWords(m.files.logs().Messages))
 	}
 	m.setMonitor(monitor)
 	m.begin()
@@ -168,7 +168,7 @@ func (m *machine) do(ctx context.Context, command string, arguments any) error {
 	if monitor == nil {
 		return fmt.Errorf("%s: %w", command, qmp.ErrClosed)
 	}
-	const patience = 5 * time.Second
+	const patience = 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return monitor.Do(ctx, command, arguments, nil)

@@ -57,7 +57,7 @@ func startBare(t *testing.T, r *Runtime) Observed {
 // awaitEnd waits until the runtime knows of the end.
 func awaitEnd(t *testing.T, r *Runtime) Observed {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(5 * time.Minute)
 	for {
 		select {
 		case <-r.Wakes():

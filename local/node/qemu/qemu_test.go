@@ -84,7 +84,7 @@ func TestStartReportsWhyQEMUEnded(t *testing.T) {
 	logs := Logs{Events: filepath.Join(t.TempDir(), "events"), Messages: filepath.Join(t.TempDir(), "messages")}
 	process, err := Start([]string{"-no-such-option"}, logs)
 	if err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		if err := process.Wait(ctx); err != nil {
 			t.Fatal(err)
@@ -110,7 +110,7 @@ func TestEventsAreLoggedWithoutAListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = process.Kill() })
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	for !strings.Contains(text(t, logs.Events), `"return"`) { // until the log's monitor takes commands
 		if ctx.Err() != nil || !process.Alive() {

@@ -46,7 +46,7 @@ func blobURL(repo *remote.Repository, ref registry.Reference) string {
 
 // remoteError makes of an answer the errors that oras makes of one.
 func remoteError(resp *http.Response) error {
-	defer resp.Body.Close()                                        //nolint:errcheck // only read
+	defer resp.Body.Close()                                       //nolint:errcheck // only read
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10)) // so that the connection can be used again
 	err := &errcode.ErrorResponse{Method: resp.Request.Method, URL: resp.Request.URL, StatusCode: resp.StatusCode}
 	if resp.StatusCode == http.StatusNotFound {

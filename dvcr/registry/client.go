@@ -30,7 +30,7 @@ type options struct {
 	transport http.RoundTripper
 }
 
-// WithRoots makes a client trust these authorities instead of the system's.
+// WithRoots makes a client trust these authorities instead of the system's, and use HTTPS whatever the address.
 func WithRoots(roots *x509.CertPool) Option {
 	return func(o *options) { o.roots = roots }
 }
@@ -57,7 +57,7 @@ func NewClient(addr string, c Credentials, opts ...Option) *Client {
 	if c != (Credentials{}) {
 		client.Credential = auth.StaticCredential(addr, auth.Credential{Username: c.Username, Password: c.Password})
 	}
-	return &Client{addr: addr, plainHTTP: isLoopback(addr), auth: client}
+	return &Client{addr: addr, plainHTTP: isLoopback(addr) && o.roots == nil, auth: client}
 }
 
 // newTransport bounds the wait for a connection and for an answer, not the transfer of a blob, whose length is unknown.

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -9,10 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"golang.org/x/crypto/bcrypt"
 )
 
 // Credentials of a registry user.
@@ -23,7 +19,8 @@ type Credentials struct {
 
 const (
 	credentialsFile = "credentials.json"
-	htpasswdFile    = "htpasswd"
+	keyFile         = "key"
+	minKey          = 32
 	generatedUser   = "slipway"
 )
 
@@ -52,39 +49,57 @@ func loadCredentials(dir string) (Credentials, error) {
 	return c, writeFile(path, b)
 }
 
-// writeUsers writes the htpasswd file. The generated password has 260 random bits, which no one can guess whatever the
-// hash costs; the cheapest hash keeps it from costing more than the request it guards. Other passwords get the usual cost.
-func writeUsers(dir string, generated Credentials, others map[string]string) error {
-	var b bytes.Buffer
-	if err := appendUser(&b, generated.Username, generated.Password, bcrypt.MinCost); err != nil {
-		return err
+// newUsers gathers who may come in.
+func newUsers(c Config, generated Credentials) (*users, error) {
+	key, err := loadKey(c.Dir)
+	if err != nil {
+		return nil, err
 	}
-	names := make([]string, 0, len(others))
-	for name := range others {
-		names = append(names, name)
+	file, err := readHtpasswd(c.Htpasswd)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if name == generated.Username {
-			return fmt.Errorf("add registry user %q: the name is taken by the generated user", name)
+	u := &users{key: key, file: file, plain: map[string]string{generated.Username: generated.Password}}
+	for name, password := range c.Users {
+		if err := checkUser(name, generated.Username); err != nil {
+			return nil, err
 		}
-		if err := appendUser(&b, name, others[name], bcrypt.DefaultCost); err != nil {
-			return err
+		u.plain[name] = password
+	}
+	for name := range file.hashes {
+		if err := checkUser(name, generated.Username); err != nil {
+			return nil, err
 		}
 	}
-	return writeFile(filepath.Join(dir, htpasswdFile), b.Bytes())
+	return u, nil
 }
 
-func appendUser(b *bytes.Buffer, name, password string, cost int) error {
+// checkUser refuses names that cannot be sent, or that are the server's own.
+func checkUser(name, generated string) error {
 	if name == "" || strings.ContainsAny(name, ":\r\n") {
 		return fmt.Errorf("add registry user %q: the name is empty or holds a colon or a line break", name)
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
-	if err != nil {
-		return fmt.Errorf("hash password of registry user %q: %w", name, err)
+	if _, derived := identify(name); derived || name == generated {
+		return fmt.Errorf("add registry user %q: the name is taken by a user of the registry's own", name)
 	}
-	fmt.Fprintf(b, "%s:%s\n", name, hash)
 	return nil
+}
+
+// loadKey returns the secret from which passwords and tokens follow, and makes one the first time.
+func loadKey(dir string) ([]byte, error) {
+	path := filepath.Join(dir, keyFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		b = []byte(rand.Text() + rand.Text())
+		return b, writeFile(path, b)
+	}
+	if err == nil && len(b) < minKey {
+		err = fmt.Errorf("it holds %d bytes, fewer than %d; delete the file to have a new key made", len(b), minKey)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read registry key %s: %w", path, err)
+	}
+	return b, nil
 }
 
 // writeFile replaces a file that only its owner may read, so that a killed process leaves the old or the new content.

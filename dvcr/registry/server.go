@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -16,11 +17,11 @@ import (
 	"time"
 
 	"github.com/distribution/distribution/v3/configuration"
-	_ "github.com/distribution/distribution/v3/registry/auth/htpasswd" // the authentication that appConfig names
 	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage that appConfig names
 	"github.com/sirupsen/logrus"
+	"k8s.io/utils/clock"
 )
 
 // DefaultAddr lets the server take the port it had the last time, or any free one, on the loopback interface.
@@ -42,17 +43,35 @@ type Config struct {
 	// Addr is the address to listen on; empty means DefaultAddr. With port 0 a restarted server takes its last port again if
 	// it is still free.
 	Addr string
-	// Users are further users, by name, with their passwords. The generated user always exists.
+	// Users are further administrators, by name, with their passwords. The generated user always exists.
 	Users map[string]string
+	// Htpasswd is a file with still more of them, in bcrypt. It is read once.
+	Htpasswd string
+	// Tokens makes clients exchange their password for a short-lived token. Those that send the password are let in all the same.
+	Tokens bool
+	// TLS makes the server speak HTTPS; it names the certificate.
+	TLS *tls.Config
+	// Storage keeps the blobs elsewhere than in Dir.
+	Storage *Storage
+	// Clock tells the time; nil means the real one.
+	Clock clock.PassiveClock
 	// Log takes the registry's warnings and errors; nil drops them. The registry library logs through one logger per
 	// process, so servers in one process share the last one's.
 	Log io.Writer
+}
+
+// Storage names one of the storage drivers of the distribution library and its parameters. The program that names another one
+// than "filesystem" imports it.
+type Storage struct {
+	Driver     string
+	Parameters map[string]any
 }
 
 // Server is a registry in this process.
 type Server struct {
 	config      Config
 	credentials Credentials
+	guard       *guard
 	handler     http.Handler
 	app         *handlers.App
 
@@ -75,12 +94,22 @@ func NewServer(c Config) (*Server, error) {
 	if s.credentials, err = loadCredentials(c.Dir); err != nil {
 		return nil, err
 	}
-	if err := writeUsers(c.Dir, s.credentials, c.Users); err != nil {
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
+	all, err := newUsers(c, s.credentials)
+	if err != nil {
 		return nil, err
 	}
+	s.guard = &guard{users: all}
+	if c.Tokens {
+		s.guard.tokens = &tokens{key: all.key, clock: c.Clock}
+	}
 	setLog(logOf(c))
-	purgeUploads(c.Dir)
-	if s.app, err = newApp(c.Dir); err != nil {
+	if c.Storage == nil {
+		purgeUploads(c.Dir)
+	}
+	if s.app, err = s.newApp(); err != nil {
 		return nil, err
 	}
 	s.handler = reportNoSpace(s.app)
@@ -95,31 +124,42 @@ func purgeUploads(dir string) {
 }
 
 // newApp builds the registry; the library panics on what it takes for errors of configuration.
-func newApp(dir string) (app *handlers.App, err error) {
+func (s *Server) newApp() (app *handlers.App, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("set up registry in %s: %v", dir, p)
+			err = fmt.Errorf("set up registry in %s: %v", s.config.Dir, p)
 		}
 	}()
-	if err := registerSpaceWatch(); err != nil {
-		return nil, fmt.Errorf("set up registry: %w", err)
+	for _, register := range []func() error{registerSpaceWatch, registerAccess} {
+		if err := register(); err != nil {
+			return nil, fmt.Errorf("set up registry: %w", err)
+		}
 	}
-	return handlers.NewApp(context.Background(), appConfig(dir)), nil
+	return handlers.NewApp(context.Background(), s.appConfig()), nil
 }
 
-func appConfig(dir string) *configuration.Configuration {
+// storage returns the driver that holds the blobs, and its parameters.
+func (s *Server) storage() (string, configuration.Parameters) {
+	if s.config.Storage != nil {
+		return s.config.Storage.Driver, s.config.Storage.Parameters
+	}
+	return "filesystem", configuration.Parameters{"rootdirectory": filepath.Join(s.config.Dir, blobDir)}
+}
+
+func (s *Server) appConfig() *configuration.Configuration {
+	driver, parameters := s.storage()
 	c := &configuration.Configuration{
 		Version: "0.1",
 		Storage: configuration.Storage{
-			"filesystem": {"rootdirectory": filepath.Join(dir, blobDir)},
-			"delete":     {"enabled": true},
-			"redirect":   {"disable": true},
+			driver:     parameters,
+			"delete":   {"enabled": true},
+			"redirect": {"disable": true},
 			"maintenance": {"uploadpurging": map[any]any{
 				"enabled": true, "age": "24h", "interval": "1h", "dryrun": false,
 			}},
 		},
 		Auth: configuration.Auth{
-			"htpasswd": {"realm": realm, "path": filepath.Join(dir, htpasswdFile)},
+			accessControl: {"controller": s.guard},
 		},
 		Middleware: map[string][]configuration.Middleware{
 			"storage": {{Name: spaceWatch}},
@@ -145,6 +185,9 @@ func (s *Server) Start() error {
 		ErrorLog:          log.New(logOf(s.config), "", 0),
 		ReadHeaderTimeout: 30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
+	}
+	if s.config.TLS != nil {
+		listener = tls.NewListener(listener, s.config.TLS)
 	}
 	go func(server *http.Server, finished chan struct{}) {
 		defer close(finished)
@@ -181,11 +224,14 @@ func (s *Server) listen() (net.Listener, error) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == HealthPath {
+	switch {
+	case r.URL.Path == HealthPath:
 		w.WriteHeader(http.StatusOK)
-		return
+	case r.URL.Path == TokenPath && s.guard.tokens != nil:
+		s.guard.serveToken(w, r)
+	default:
+		s.handler.ServeHTTP(w, r)
 	}
-	s.handler.ServeHTTP(w, r)
 }
 
 // Addr returns host:port once the server has started.
@@ -198,8 +244,21 @@ func (s *Server) Addr() string {
 // Credentials returns the generated user.
 func (s *Server) Credentials() Credentials { return s.credentials }
 
+// Reader returns a user that may read every repository and write none.
+func (s *Server) Reader() Credentials { return s.derived(readerName) }
+
+// ReaderOf returns a user that may read the cluster's images and those of a namespace.
+func (s *Server) ReaderOf(namespace string) Credentials { return s.derived(readerPrefix + namespace) }
+
+// WriterOf returns a user that may read the same and write the namespace's.
+func (s *Server) WriterOf(namespace string) Credentials { return s.derived(writerPrefix + namespace) }
+
+func (s *Server) derived(name string) Credentials {
+	return Credentials{Username: name, Password: s.guard.users.derive(name)}
+}
+
 // Client returns a client of this server with the generated user's credentials.
-func (s *Server) Client() *Client { return NewClient(s.Addr(), s.credentials) }
+func (s *Server) Client(opts ...Option) *Client { return NewClient(s.Addr(), s.credentials, opts...) }
 
 // Close stops listening and waits for requests under way until ctx ends, then breaks them off.
 func (s *Server) Close(ctx context.Context) error {

@@ -158,7 +158,7 @@ func TestHealthNeedsNoCredentials(t *testing.T) {
 func TestFilesAreTheOwnersOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "dvcr")
 	start(t, registry.Config{Dir: dir})
-	want := map[string]os.FileMode{".": 0o700, "htpasswd": 0o600, "credentials.json": 0o600}
+	want := map[string]os.FileMode{".": 0o700, "key": 0o600, "credentials.json": 0o600}
 	got := map[string]os.FileMode{}
 	for name := range want {
 		info, err := os.Stat(filepath.Join(dir, name))

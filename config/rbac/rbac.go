@@ -1,8 +1,9 @@
-// Package rbac carries the ClusterRoles of the platform's six roles: User,
-// PrivilegedUser, Editor, Admin, ClusterEditor and ClusterAdmin.
+// Package rbac carries what Slipway needs of Kubernetes' access control: the
+// ClusterRoles of the platform's six roles (User, PrivilegedUser, Editor, Admin,
+// ClusterEditor and ClusterAdmin), and the identity of the controllers.
 //
 // In comes nothing; out goes the YAML that kubectl or `slipway up` applies. It
-// never binds a role to anybody.
+// never binds one of the six roles to anybody.
 package rbac
 
 import "embed"
@@ -11,3 +12,15 @@ import "embed"
 //
 //go:embed roles.yaml
 var Files embed.FS
+
+// Controller holds controller.yaml: the controllers' ServiceAccount and what it
+// may do. It lies in the namespace slipway-system.
+//
+//go:embed controller.yaml
+var Controller embed.FS
+
+// The controllers' identity.
+const (
+	ControllerNamespace = "slipway-system"
+	ControllerAccount   = "slipway-controller"
+)

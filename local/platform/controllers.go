@@ -8,10 +8,12 @@ import (
 	"slices"
 
 	virtv1 "kubevirt.io/api/core/v1"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"slipway.dev/slipway/config/rbac"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/local/node"
@@ -19,9 +21,6 @@ import (
 	"slipway.dev/slipway/reconcilers/disk"
 	"slipway.dev/slipway/reconcilers/setup"
 )
-
-// systemNamespace is where the platform keeps what is its own.
-const systemNamespace = "slipway-system"
 
 // ConsoleLog is the file that holds all that an instance wrote to its serial
 // line; empty when the instance does not run on this machine.
@@ -36,7 +35,11 @@ func ConsoleLog(vmi *virtv1.VirtualMachineInstance) string {
 // startControllers runs every controller, the webhooks and the engine in one
 // manager in this process.
 func (p *Platform) startControllers(ctx context.Context) (string, error) {
-	mgr, err := p.newManager()
+	config, err := p.controllersConfig(ctx)
+	if err != nil {
+		return "", err
+	}
+	mgr, err := p.newManager(config)
 	if err != nil {
 		return "", err
 	}
@@ -47,7 +50,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 		Imports:      imports,
 		Repositories: p.dvcr.Client(),
 		Credentials:  disk.Credentials{Username: credentials.Username, Password: credentials.Password},
-		Namespace:    systemNamespace,
+		Namespace:    rbac.ControllerNamespace,
 
 		RegistryAddress: p.dvcr.Addr(),
 		EndOnReset:      true,
@@ -76,7 +79,7 @@ func (p *Platform) egress() egress.Policy {
 	return egress.Policy{Allow: slices.Concat(egress.Loopback, p.options.AllowNetworks)}
 }
 
-func (p *Platform) newManager() (ctrl.Manager, error) {
+func (p *Platform) newManager(config *rest.Config) (ctrl.Manager, error) {
 	file, err := os.OpenFile(filepath.Join(p.options.Layout.Run(), "controllers.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the controllers' log: %w", err)
@@ -90,10 +93,12 @@ func (p *Platform) newManager() (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	mgr, err := ctrl.NewManager(p.plane.Config(), ctrl.Options{
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:        scheme,
 		Metrics:       metricsserver.Options{BindAddress: p.options.MetricsAddress},
 		WebhookServer: server,
+
+		PprofBindAddress: p.options.ProfileAddress,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)

@@ -177,7 +177,7 @@ func TestClassInUseIsKept(t *testing.T) {
 
 func TestGenericIsMadeOnce(t *testing.T) {
 	c, _ := newWorld(t, "")
-	g := &generic{client: c, reader: c, namespace: "system"}
+	g := &generic{client: c, reader: c, namespace: "kube-system"}
 	made := &v1alpha2.VirtualMachineClass{}
 	key := client.ObjectKey{Name: genericName}
 	for range 2 {
@@ -205,7 +205,7 @@ func TestGenericSurvivesACut(t *testing.T) {
 	edited := genericClass()
 	edited.Labels["edited"] = "yes"
 	c, _ := newWorld(t, "", edited)
-	if err := (&generic{client: c, reader: c, namespace: "system"}).Start(t.Context()); err != nil {
+	if err := (&generic{client: c, reader: c, namespace: "kube-system"}).Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	made := &v1alpha2.VirtualMachineClass{}

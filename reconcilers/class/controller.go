@@ -30,7 +30,7 @@ type Deps struct {
 	// SingleNode is the name of the one machine that runs everything when there
 	// are no Node objects; empty on a cluster.
 	SingleNode string
-	// Namespace holds the marker that says that the class "generic" was made.
+	// Namespace exists and holds the marker that says that the class "generic" was made.
 	Namespace string
 }
 

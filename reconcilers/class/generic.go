@@ -41,8 +41,7 @@ func (g *generic) Start(ctx context.Context) error {
 	if !apierrors.IsNotFound(err) {
 		return fmt.Errorf("look for marker %s: %w", markerName, err)
 	}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: g.namespace}}
-	for _, object := range []client.Object{genericClass(), namespace, marker} {
+	for _, object := range []client.Object{genericClass(), marker} {
 		if err := g.client.Create(ctx, object); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("create %T %s: %w", object, object.GetName(), err)
 		}

@@ -18,8 +18,9 @@ type Clients interface {
 }
 
 // Impersonation makes clients that act as ServiceAccounts by impersonating them.
-// The identity in its configuration needs the right to impersonate; the rights
-// to read and write objects are the ServiceAccount's own.
+// The identity in its configuration needs the right to impersonate
+// ServiceAccounts and nobody else: the API server adds the groups that every
+// ServiceAccount is in. The rights to read and write objects are the account's.
 type Impersonation struct {
 	config  *rest.Config
 	scheme  *runtime.Scheme
@@ -57,7 +58,6 @@ func (i *Impersonation) transport(account types.NamespacedName) (*http.Client, *
 	config := rest.CopyConfig(i.config)
 	config.Impersonate = rest.ImpersonationConfig{
 		UserName: "system:serviceaccount:" + account.Namespace + ":" + account.Name,
-		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:" + account.Namespace, "system:authenticated"},
 	}
 	config.QPS = -1 // the API server's own fairness is the limit
 	httpClient, err := rest.HTTPClientFor(config)

@@ -9,7 +9,9 @@ export CGO_ENABLED := 0
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
-IMAGE := $(CACHE)/sample.qcow2
+# The sample image is known by what it is built from: another clone of the same content finds it built.
+IMAGE_KEY := $(shell cd local/sampleimage && find build.sh rootfs -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-16)
+IMAGE := $(CACHE)/sample-$(IMAGE_KEY).qcow2
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
@@ -18,8 +20,8 @@ SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: packages build ## install what is missing, build, and run the demo: a push boots a guest
-	bin/slipway up --demo
+run: packages build $(IMAGE) ## install what is missing, build, and run the demo: a push boots a guest
+	SLIPWAY_SAMPLE_IMAGE=$(IMAGE) bin/slipway up --demo
 
 build: bin/slipway bin/slipway-controlplane ## build the binaries into bin/
 
@@ -37,7 +39,7 @@ packages:
 compiler:
 	@hack/install-packages.sh gcc libc6-dev
 
-$(IMAGE): $(shell find local/sampleimage -type f 2>/dev/null) | packages
+$(IMAGE): | packages
 	@mkdir -p $(@D)
 	@local/sampleimage/build.sh $@
 

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -19,6 +21,7 @@ import (
 	"slipway.dev/slipway/local/node/instance"
 	"slipway.dev/slipway/local/node/job"
 	"slipway.dev/slipway/local/node/machine"
+	"slipway.dev/slipway/local/node/snapshot"
 	"slipway.dev/slipway/local/node/volume"
 )
 
@@ -47,8 +50,10 @@ type Node struct {
 	object      *corev1.Node
 	bases       *volume.Bases
 	volumes     *volume.Store
+	snapshots   *volume.Snapshots
 	runtime     *instance.Runtime
 	claimJobs   *job.Runner
+	copyJobs    *job.Runner
 	diskJobs    *job.Runner
 	instances   *instance.Reconciler
 }
@@ -71,7 +76,7 @@ func New(ctx context.Context, o Options) (*Node, error) {
 	if err := n.open(); err != nil {
 		return nil, fmt.Errorf("open node %s: %w", o.Dir, err)
 	}
-	n.claimJobs, n.diskJobs = job.NewRunner(o.Clock), job.NewRunner(o.Clock)
+	n.claimJobs, n.copyJobs, n.diskJobs = job.NewRunner(o.Clock), job.NewRunner(o.Clock), job.NewRunner(o.Clock)
 	return n, nil
 }
 
@@ -81,6 +86,9 @@ func (n *Node) open() error {
 		return err
 	}
 	if n.volumes, err = volume.Open(filepath.Join(n.options.Dir, "volumes"), n.bases, n.options.Clock.Now); err != nil {
+		return err
+	}
+	if n.snapshots, err = volume.OpenSnapshots(filepath.Join(n.options.Dir, "snapshots"), n.bases, n.options.Clock.Now); err != nil {
 		return err
 	}
 	n.runtime, err = instance.OpenRuntime(filepath.Join(n.options.Dir, "instances"), n.options.Clock, n.options.Log)
@@ -118,7 +126,7 @@ func (o *Options) complete() error {
 func (n *Node) Accelerator() accel.Verdict { return n.accelerator }
 
 // SetupWithManager adds the node's controllers, its Node and its StorageClass to a manager whose scheme has the kinds of
-// core, storage, KubeVirt and CDI.
+// core, storage, KubeVirt, CDI and VolumeSnapshots.
 func (n *Node) SetupWithManager(mgr ctrl.Manager) error {
 	c, reader, clk := mgr.GetClient(), mgr.GetAPIReader(), n.options.Clock
 	recorder := mgr.GetEventRecorder("slipway-node")
@@ -127,13 +135,18 @@ func (n *Node) SetupWithManager(mgr ctrl.Manager) error {
 		Accelerator: n.accelerator, Node: n.object, Default: n.options.Credentials,
 	}, n.diskJobs)
 	claims := claim.NewReconciler(claim.Deps{
-		Client: c, Reader: reader, Volumes: n.volumes, Disks: n.runtime, Collect: n.collect, Clock: clk, Recorder: recorder,
-		Node: n.options.Name, Default: n.options.Credentials,
+		Client: c, Reader: reader, Volumes: n.volumes, Snapshots: n.snapshots, Disks: n.runtime, Collect: n.collect, Clock: clk,
+		Recorder: recorder, Node: n.options.Name, Default: n.options.Credentials,
 	}, n.claimJobs)
+	snapshots := snapshot.NewReconciler(snapshot.Deps{
+		Client: c, Reader: reader, Volumes: n.volumes, Snapshots: n.snapshots, Guests: n.runtime, Collect: n.collect, Clock: clk,
+		Recorder: recorder,
+	}, n.copyJobs)
 	machines := machine.NewReconciler(machine.Deps{Client: c, Clock: clk, Recorder: recorder, Forget: n.forget})
 	volumes := datavolume.NewReconciler(datavolume.Deps{Client: c, Clock: clk})
 	for _, setup := range []func(ctrl.Manager) error{
-		n.instances.SetupWithManager, claims.SetupWithManager, machines.SetupWithManager, volumes.SetupWithManager,
+		n.instances.SetupWithManager, claims.SetupWithManager, snapshots.SetupWithManager, machines.SetupWithManager,
+		volumes.SetupWithManager,
 	} {
 		if err := setup(mgr); err != nil {
 			return err
@@ -154,16 +167,29 @@ func (n *Node) forget(machine string) error {
 	return errors.Join(n.runtime.ForgetPort(machine), n.collect())
 }
 
-// collect removes base images that neither a volume nor an instance needs.
+// Freeze has the file systems of a running instance's guest frozen until Thaw or, if that does not come, for the timeout.
+func (n *Node) Freeze(ctx context.Context, instance types.NamespacedName, timeout time.Duration) error {
+	return n.runtime.Freeze(ctx, instance, timeout)
+}
+
+// Thaw undoes Freeze. An instance that is not frozen, or does not run, needs nothing.
+func (n *Node) Thaw(ctx context.Context, instance types.NamespacedName) error {
+	return n.runtime.Thaw(ctx, instance)
+}
+
+// collect removes base images that neither a volume, a snapshot nor an instance needs.
 func (n *Node) collect() error {
 	return n.bases.Collect(func() (map[string]bool, error) {
 		used, err := n.volumes.UsedBases()
 		if err != nil {
 			return nil, err
 		}
-		for digest := range n.instances.UsedBases() {
-			used[digest] = true
+		copied, err := n.snapshots.UsedBases()
+		if err != nil {
+			return nil, err
 		}
+		maps.Copy(used, copied)
+		maps.Copy(used, n.instances.UsedBases())
 		return used, nil
 	})
 }
@@ -172,8 +198,7 @@ func (n *Node) collect() error {
 // desired of them does not change: the next node on this directory starts them again.
 func (n *Node) Shutdown(ctx context.Context) error {
 	err := n.runtime.Shutdown(ctx, n.options.Grace)
-	n.claimJobs.Close()
-	n.diskJobs.Close()
+	n.closeJobs()
 	if err != nil {
 		return fmt.Errorf("shut node down: %w", err)
 	}
@@ -183,6 +208,11 @@ func (n *Node) Shutdown(ctx context.Context) error {
 // Detach stops watching and leaves all guests running, as a killed process would.
 func (n *Node) Detach() {
 	n.runtime.Close()
-	n.claimJobs.Close()
-	n.diskJobs.Close()
+	n.closeJobs()
+}
+
+func (n *Node) closeJobs() {
+	for _, jobs := range []*job.Runner{n.claimJobs, n.copyJobs, n.diskJobs} {
+		jobs.Close()
+	}
 }

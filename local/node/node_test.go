@@ -6,13 +6,16 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -86,6 +89,7 @@ func scheme() *runtime.Scheme {
 	utilruntime.Must(clientgoscheme.AddToScheme(s))
 	utilruntime.Must(virtv1.AddToScheme(s))
 	utilruntime.Must(cdiv1.AddToScheme(s))
+	utilruntime.Must(snapshotv1.AddToScheme(s))
 	return s
 }
 
@@ -270,35 +274,74 @@ func (w *world) instanceOf(vm *virtv1.VirtualMachine) *virtv1.VirtualMachineInst
 	return &virtv1.VirtualMachineInstance{ObjectMeta: metav1.ObjectMeta{Namespace: vm.Namespace, Name: vm.Name}}
 }
 
-// run runs a command in the guest, as soon as it answers.
+// run runs a command in the guest, as soon as it answers. The command may run more than once.
 func (w *world) run(vmi *virtv1.VirtualMachineInstance, command string) string {
+	w.Helper()
+	var out string
+	w.repeat("guest of "+vmi.Name+" does not answer", func() (err error) {
+		out, err = w.try(vmi, command)
+		return err
+	})
+	return strings.TrimSpace(out)
+}
+
+// sees waits until a command in the guest prints what is wanted.
+func (w *world) sees(vmi *virtv1.VirtualMachineInstance, command, want string) {
+	w.Helper()
+	w.repeat("guest of "+vmi.Name+" does not see the change", func() error {
+		if out, err := w.try(vmi, command); err != nil || strings.TrimSpace(out) != want {
+			return fmt.Errorf("%s: %q, %w; want %q", command, out, err, want)
+		}
+		return nil
+	})
+}
+
+// ends runs a command that ends the guest until it has ended: whether an answer comes back before the end is chance.
+func (w *world) ends(vmi *virtv1.VirtualMachineInstance, command string) {
+	w.Helper()
+	w.repeat("guest of "+vmi.Name+" goes on", func() error {
+		if process(vmi) == 0 {
+			return nil
+		}
+		_, err := w.try(vmi, command)
+		return fmt.Errorf("still runs after %s: %w", command, err)
+	})
+}
+
+func (w *world) repeat(complaint string, attempt func() error) {
 	w.Helper()
 	deadline := time.After(patience)
 	for {
-		out, err := w.try(vmi, command)
+		err := attempt()
 		if err == nil {
-			return strings.TrimSpace(out)
+			return
 		}
 		select {
 		case <-deadline:
-			w.Fatalf("guest of %s does not answer: %v", vmi.Name, err)
+			w.Fatalf("%s: %v", complaint, err)
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
 }
 
-// try runs a command once. The lists of algorithms are short: dropbear hangs up on long ones.
+// try runs a command once, in bounded time.
 func (w *world) try(vmi *virtv1.VirtualMachineInstance, command string) (string, error) {
-	c, err := ssh.Dial("tcp", vmi.Annotations[instance.SSHAnnotation], &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: 10 * time.Second,
-		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
-		Config:            ssh.Config{KeyExchanges: []string{"curve25519-sha256"}, Ciphers: []string{"aes128-ctr"}, MACs: []string{"hmac-sha2-256"}},
-	})
+	conn, err := net.Dial("tcp", vmi.Annotations[instance.SSHAnnotation])
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
-	session, err := c.NewSession()
+	defer conn.Close()
+	// QEMU takes connections before the guest does, and keeps them when the guest hangs.
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		return "", err
+	}
+	c, channels, requests, err := ssh.NewClientConn(conn, vmi.Name, w.login(vmi))
+	if err != nil {
+		return "", err
+	}
+	client := ssh.NewClient(c, channels, requests)
+	defer client.Close()
+	session, err := client.NewSession()
 	if err != nil {
 		return "", err
 	}
@@ -307,6 +350,24 @@ func (w *world) try(vmi *virtv1.VirtualMachineInstance, command string) (string,
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return string(out), nil
+}
+
+// login trusts the key that the guest's own console has told. The lists of algorithms are short: dropbear hangs up on long
+// ones.
+func (w *world) login(vmi *virtv1.VirtualMachineInstance) *ssh.ClientConfig {
+	return &ssh.ClientConfig{
+		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.signer)},
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			told := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+			console, err := os.ReadFile(filepath.Join(w.dir, "node/instances", string(vmi.UID), "console.log"))
+			if err != nil || !strings.Contains(string(console), "host key "+told+"\r\n") {
+				return fmt.Errorf("%s is not the key that the guest shows on its console: %w", told, err)
+			}
+			return nil
+		},
+		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519},
+		Config:            ssh.Config{KeyExchanges: []string{"curve25519-sha256"}, Ciphers: []string{"aes128-ctr"}, MACs: []string{"hmac-sha2-256"}},
+	}
 }
 
 func printable(status virtv1.VirtualMachinePrintableStatus) func(*virtv1.VirtualMachine) bool {
@@ -399,9 +460,7 @@ func (w *world) grown(vmi *virtv1.VirtualMachineInstance) {
 	await(w, pvc, "of the new capacity", func(pvc *corev1.PersistentVolumeClaim) bool {
 		return pvc.Status.Capacity.Storage().Equal(resource.MustParse("128Mi"))
 	})
-	if got := w.run(vmi, "sleep 1; cat /sys/block/sd*/size | sort -n | tail -n 2"); got != "262144\n2097152" {
-		w.Errorf("the guest's disks have %q sectors, want one of 262144", got)
-	}
+	w.sees(vmi, "cat /sys/block/sd*/size | sort -n | tail -n 2", "262144\n2097152")
 }
 
 // parked: the node shuts down in good order, and the next one boots the guest again without anybody asking.
@@ -410,8 +469,8 @@ func (w *world) parked(vmi *virtv1.VirtualMachineInstance) {
 	w.run(vmi, "echo kept > /data/kept; sync")
 	w.stop()
 	must(w.T, w.node.Shutdown(context.Background()))
-	if pid := process(vmi); pid != "" {
-		w.Fatalf("process %s is left behind", pid)
+	if pid := process(vmi); pid != 0 {
+		w.Fatalf("process %d is left behind", pid)
 	}
 	w.start()
 	if got := w.run(vmi, "cat /data/kept /data/boots"); got != "kept\n2" {
@@ -427,7 +486,7 @@ func (w *world) parked(vmi *virtv1.VirtualMachineInstance) {
 // restarted: a guest that reset itself is over under this policy, and a start makes a new instance on the same disk.
 func (w *world) restarted(vm *virtv1.VirtualMachine, vmi *virtv1.VirtualMachineInstance) {
 	w.Helper()
-	w.run(vmi, "(sleep 1; reboot) >/dev/null 2>&1 &")
+	w.ends(vmi, "reboot")
 	await(w, vmi, "over after a reset", func(vmi *virtv1.VirtualMachineInstance) bool {
 		return vmi.Status.Phase == virtv1.Succeeded && vmi.Status.Reason == "GuestReset"
 	})
@@ -447,8 +506,7 @@ func (w *world) poweredOff(vm *virtv1.VirtualMachine) {
 	vmi := await(w, w.instanceOf(vm), "running", running)
 	w.stop()
 	w.node.Detach()
-	w.run(vmi, "(sleep 1; poweroff) >/dev/null 2>&1 &")
-	await(w, vmi, "without a process", func(vmi *virtv1.VirtualMachineInstance) bool { return process(vmi) == "" })
+	w.ends(vmi, "poweroff")
 	w.start()
 	await(w, vmi, "over after a power-off", func(vmi *virtv1.VirtualMachineInstance) bool {
 		return vmi.Status.Phase == virtv1.Succeeded && vmi.Status.Reason == "GuestShutdown"
@@ -481,16 +539,24 @@ func (w *world) deleted(vm *virtv1.VirtualMachine) {
 }
 
 // process finds an instance's QEMU by the system's UUID on its command line.
-func process(vmi *virtv1.VirtualMachineInstance) string {
-	out, _ := exec.Command("pgrep", "-f", "uuid "+string(vmi.Spec.Domain.Firmware.UUID)).Output()
-	return strings.TrimSpace(string(out))
+func process(vmi *virtv1.VirtualMachineInstance) int {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range lines {
+		line, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(line), "-uuid\x00"+string(vmi.Spec.Domain.Firmware.UUID)+"\x00") {
+			continue
+		}
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		return pid
+	}
+	return 0
 }
 
 func kill(t *testing.T, vmi *virtv1.VirtualMachineInstance) {
 	t.Helper()
 	pid := process(vmi)
-	if pid == "" {
+	if pid == 0 {
 		t.Fatalf("no process of %s", vmi.Name)
 	}
-	must(t, exec.Command("kill", "-KILL", pid).Run())
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/local/node/claim"
+	"slipway.dev/slipway/local/node/snapshot"
 )
 
 // registration tells the API server of the node and its storage, once, when the manager starts.
@@ -32,9 +34,13 @@ func (r registration) Start(ctx context.Context) error {
 	if err := r.registerNode(ctx); err != nil {
 		return fmt.Errorf("register node %s: %w", r.node.Name, err)
 	}
-	err := r.client.Create(ctx, storageClass())
-	if err := client.IgnoreAlreadyExists(err); err != nil {
-		return fmt.Errorf("register storage class %s: %w", claim.ClassName, err)
+	for _, class := range []client.Object{
+		storageClass(claim.ClassName, storagev1.VolumeBindingImmediate), storageClass(claim.LateClassName, storagev1.VolumeBindingWaitForFirstConsumer),
+		snapshotClass(),
+	} {
+		if err := client.IgnoreAlreadyExists(r.client.Create(ctx, class)); err != nil {
+			return fmt.Errorf("register %T %s: %w", class, class.GetName(), err)
+		}
 	}
 	return nil
 }
@@ -75,14 +81,23 @@ func withoutNotReady(taints []corev1.Taint) []corev1.Taint {
 	return out
 }
 
-func storageClass() *storagev1.StorageClass {
-	reclaim, binding, expand := corev1.PersistentVolumeReclaimDelete, storagev1.VolumeBindingImmediate, true
+// storageClass is a class of this node. Volumes that are made at once are the default.
+func storageClass(name string, binding storagev1.VolumeBindingMode) *storagev1.StorageClass {
+	reclaim, expand := corev1.PersistentVolumeReclaimDelete, true
+	byDefault := strconv.FormatBool(binding == storagev1.VolumeBindingImmediate)
 	return &storagev1.StorageClass{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:        claim.ClassName,
-			Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"},
+			Name:        name,
+			Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": byDefault},
 		},
 		Provisioner: claim.Provisioner, ReclaimPolicy: &reclaim, VolumeBindingMode: &binding, AllowVolumeExpansion: &expand,
+	}
+}
+
+func snapshotClass() *snapshotv1.VolumeSnapshotClass {
+	return &snapshotv1.VolumeSnapshotClass{
+		ObjectMeta: metav1.ObjectMeta{Name: snapshot.ClassName, Annotations: map[string]string{snapshot.DefaultClass: "true"}},
+		Driver:     claim.Provisioner, DeletionPolicy: snapshotv1.VolumeSnapshotContentDelete,
 	}
 }
 

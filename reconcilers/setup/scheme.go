@@ -3,6 +3,7 @@ package setup
 import (
 	"fmt"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -18,7 +19,7 @@ import (
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, gitops.AddToScheme, v1alpha2.AddToScheme, v1alpha3.AddToScheme, virtv1.AddToScheme, cdiv1.AddToScheme,
+		clientgoscheme.AddToScheme, apiextensionsv1.AddToScheme, gitops.AddToScheme, v1alpha2.AddToScheme, v1alpha3.AddToScheme, virtv1.AddToScheme, cdiv1.AddToScheme, snapshotv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("register kinds: %w", err)

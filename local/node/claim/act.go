@@ -9,10 +9,12 @@ import (
 	"strconv"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -55,15 +57,12 @@ func setAnnotation(pvc *corev1.PersistentVolumeClaim, key, value string) {
 
 // provision starts the making of the volume, or looks how it goes, and tells that in CDI's annotations.
 func (r *Reconciler) provision(ctx context.Context, pvc *corev1.PersistentVolumeClaim, bytes int64) (ctrl.Result, error) {
-	ref, err := r.reference(ctx, pvc)
+	fill, err := r.filling(ctx, pvc, bytes)
 	if err != nil {
 		errTell := r.tell(ctx, pvc, job.State{Err: err, Failures: 1})
 		return ctrl.Result{RequeueAfter: job.Pause(1)}, errTell
 	}
-	want := volume.Record{ID: string(pvc.UID), Owner: pvc.Namespace + "/" + pvc.Name, Size: bytes}
-	state := r.jobs.Ensure(jobName(pvc), func(ctx context.Context, progress func(done, total int64)) error {
-		return r.Volumes.Create(ctx, want, ref, progress)
-	})
+	state := r.jobs.Ensure(job.Name(pvc), fill)
 	if state.Finished() { // it finished between the look at the store and now
 		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
 	}
@@ -72,6 +71,54 @@ func (r *Reconciler) provision(ctx context.Context, pvc *corev1.PersistentVolume
 		again = max(state.RetryAt.Sub(r.Clock.Now()), time.Millisecond)
 	}
 	return ctrl.Result{RequeueAfter: again}, r.tell(ctx, pvc, state)
+}
+
+// filling is the work that makes the volume of a claim.
+func (r *Reconciler) filling(ctx context.Context, pvc *corev1.PersistentVolumeClaim, bytes int64) (job.Work, error) {
+	want := volume.Record{ID: string(pvc.UID), Owner: pvc.Namespace + "/" + pvc.Name, Size: bytes}
+	if name := SnapshotOf(pvc); name != "" {
+		snapshot, err := r.snapshot(ctx, types.NamespacedName{Namespace: pvc.Namespace, Name: name})
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, progress func(done, total int64)) error {
+			return r.Volumes.Restore(ctx, want, r.Snapshots, snapshot, progress)
+		}, nil
+	}
+	ref, err := r.reference(ctx, pvc)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, progress func(done, total int64)) error {
+		return r.Volumes.Create(ctx, want, ref, progress)
+	}, nil
+}
+
+// ErrSnapshot says that a snapshot cannot be restored, or not yet.
+var ErrSnapshot = errors.New("the snapshot cannot be restored")
+
+// snapshot finds the disk behind a VolumeSnapshot.
+func (r *Reconciler) snapshot(ctx context.Context, key types.NamespacedName) (string, error) {
+	var vs snapshotv1.VolumeSnapshot
+	err := r.Client.Get(ctx, key, &vs)
+	if apierrors.IsNotFound(err) {
+		return "", fmt.Errorf("%w: VolumeSnapshot %s is not there", ErrSnapshot, key)
+	}
+	if err != nil {
+		return "", fmt.Errorf("get VolumeSnapshot %s: %w", key, err)
+	}
+	s := vs.Status
+	if s == nil || !ptr.Deref(s.ReadyToUse, false) || s.BoundVolumeSnapshotContentName == nil {
+		return "", fmt.Errorf("%w yet: VolumeSnapshot %s is not ready", ErrSnapshot, key)
+	}
+	var content snapshotv1.VolumeSnapshotContent
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: *s.BoundVolumeSnapshotContentName}, &content); err != nil {
+		return "", fmt.Errorf("get the content of VolumeSnapshot %s: %w", key, err)
+	}
+	if content.Spec.Driver != Provisioner || content.Status == nil || content.Spec.VolumeSnapshotRef.UID != vs.UID {
+		return "", fmt.Errorf("%w: VolumeSnapshot %s is not on this node's storage", ErrSnapshot, key)
+	}
+	return ptr.Deref(content.Status.SnapshotHandle, ""), nil
 }
 
 func (r *Reconciler) tell(ctx context.Context, pvc *corev1.PersistentVolumeClaim, s job.State) error {
@@ -163,7 +210,7 @@ func (r *Reconciler) bind(ctx context.Context, pvc *corev1.PersistentVolumeClaim
 		pvc.Spec.VolumeName = pv.Name
 		setAnnotation(pvc, bindCompleted, "yes")
 		setAnnotation(pvc, boundByUs, "yes")
-		if pvc.Annotations[AnnotationSource] != "" {
+		if pvc.Annotations[AnnotationPhase] != "" {
 			setAnnotation(pvc, AnnotationPhase, string(corev1.PodSucceeded))
 			setAnnotation(pvc, AnnotationProgress, "100.00%")
 			setAnnotation(pvc, AnnotationReason, "")
@@ -179,7 +226,7 @@ func (r *Reconciler) bind(ctx context.Context, pvc *corev1.PersistentVolumeClaim
 	if err := r.Client.Status().Patch(ctx, pvc, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("bind claim %s/%s: %w", pvc.Namespace, pvc.Name, err)
 	}
-	r.jobs.Forget(jobName(pvc))
+	r.jobs.Forget(job.Name(pvc))
 	return nil
 }
 
@@ -235,7 +282,12 @@ func persistentVolume(pvc *corev1.PersistentVolumeClaim, node string) *corev1.Pe
 // grow makes the disk larger, under a running guest or without one, and then binds anew with the new capacity.
 func (r *Reconciler) grow(ctx context.Context, pvc *corev1.PersistentVolumeClaim, bytes int64) error {
 	id := string(pvc.UID)
-	err := r.Volumes.Grow(ctx, id, bytes, func(ctx context.Context, file string, size int64) error {
+	unlock, err := r.Volumes.Reserve(id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = r.Volumes.Grow(ctx, id, bytes, func(ctx context.Context, file string, size int64) error {
 		if used, err := r.Disks.Grow(ctx, id, size); used || err != nil {
 			return err
 		}
@@ -250,7 +302,7 @@ func (r *Reconciler) grow(ctx context.Context, pvc *corev1.PersistentVolumeClaim
 
 // release removes the volume, then its object, then lets the claim go: what fails half-way is done again.
 func (r *Reconciler) release(ctx context.Context, pvc *corev1.PersistentVolumeClaim) error {
-	r.jobs.Forget(jobName(pvc))
+	r.jobs.Forget(job.Name(pvc))
 	if err := r.Volumes.Delete(string(pvc.UID)); err != nil {
 		return err
 	}

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
 	virtv1 "kubevirt.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -35,15 +36,16 @@ type Disks interface {
 
 // Deps are what the reconciler works with.
 type Deps struct {
-	Client   client.Client
-	Reader   client.Reader // of Secrets and ConfigMaps, which are not cached
-	Volumes  *volume.Store
-	Disks    Disks
-	Collect  func() error // removes base images that nothing needs any more
-	Clock    clock.PassiveClock
-	Recorder events.EventRecorder
-	Node     string
-	Default  instance.Credentials
+	Client    client.Client
+	Reader    client.Reader // of Secrets and ConfigMaps, which are not cached
+	Volumes   *volume.Store
+	Snapshots *volume.Snapshots
+	Disks     Disks
+	Collect   func() error // removes base images that nothing needs any more
+	Clock     clock.PassiveClock
+	Recorder  events.EventRecorder
+	Node      string
+	Default   instance.Credentials
 }
 
 // Reconciler serves claims.
@@ -55,13 +57,15 @@ type Reconciler struct {
 // NewReconciler makes a reconciler.
 func NewReconciler(d Deps, jobs *job.Runner) *Reconciler { return &Reconciler{Deps: d, jobs: jobs} }
 
-// SetupWithManager watches claims, the instances that use them, and the news from volumes in the making.
+// SetupWithManager watches claims, the instances that use them, the snapshots that they are filled from, and the news from
+// volumes in the making.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("node-claim").
 		For(&corev1.PersistentVolumeClaim{}).
 		Watches(&virtv1.VirtualMachineInstance{}, handler.EnqueueRequestsFromMapFunc(claimsOf)).
-		WatchesRawSource(source.Channel(r.news(mgr), &handler.EnqueueRequestForObject{})).
+		Watches(&snapshotv1.VolumeSnapshot{}, handler.EnqueueRequestsFromMapFunc(r.restored)).
+		WatchesRawSource(source.Channel(r.jobs.Feed(mgr, newClaim), &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 	if err != nil {
@@ -113,16 +117,19 @@ func (r *Reconciler) gather(ctx context.Context, pvc *corev1.PersistentVolumeCla
 	s := Situation{
 		Held: slices.Contains(pvc.Finalizers, Finalizer), Deleting: !pvc.DeletionTimestamp.IsZero(),
 		Others: others(pvc.Finalizers), Refused: refuse(pvc), Wanted: size(pvc),
+		Copied: slices.Contains(pvc.Finalizers, SourceProtection),
 	}
-	served, err := r.serves(ctx, pvc)
-	if err != nil || !served && !s.Held {
+	class, err := r.class(ctx, pvc)
+	if err != nil || class == nil && !s.Held {
 		return s, err
 	}
 	s.Served = true
-	s.User, err = r.user(ctx, pvc)
+	var wanted bool
+	s.User, wanted, err = r.user(ctx, pvc)
 	if err != nil {
 		return s, err
 	}
+	s.Waits = waits(class, pvc) && !wanted
 	record, err := r.Volumes.Get(string(pvc.UID))
 	switch {
 	case err == nil:
@@ -141,39 +148,53 @@ func isBound(pvc *corev1.PersistentVolumeClaim, s Situation) bool {
 	return pvc.Status.Phase == corev1.ClaimBound && !untold
 }
 
-// serves says whether the claim's class names this provisioner. A claim that was bound by somebody else is not touched.
-func (r *Reconciler) serves(ctx context.Context, pvc *corev1.PersistentVolumeClaim) (bool, error) {
+// class is the claim's class when that names this provisioner, else nil. A claim that was bound by somebody else is not
+// touched.
+func (r *Reconciler) class(ctx context.Context, pvc *corev1.PersistentVolumeClaim) (*storagev1.StorageClass, error) {
 	if pvc.Spec.StorageClassName == nil || *pvc.Spec.StorageClassName == "" {
-		return false, nil
+		return nil, nil
 	}
 	var class storagev1.StorageClass
 	err := r.Client.Get(ctx, client.ObjectKey{Name: *pvc.Spec.StorageClassName}, &class)
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("get storage class %s: %w", *pvc.Spec.StorageClassName, err)
+		return nil, fmt.Errorf("get storage class %s: %w", *pvc.Spec.StorageClassName, err)
 	}
-	foreign := pvc.Spec.VolumeName != "" && pvc.Spec.VolumeName != volumeName(pvc)
-	return class.Provisioner == Provisioner && !foreign, nil
+	if foreign := pvc.Spec.VolumeName != "" && pvc.Spec.VolumeName != volumeName(pvc); foreign || class.Provisioner != Provisioner {
+		return nil, nil
+	}
+	return &class, nil
 }
 
-// user names who uses the volume: a process, or an instance that is about to have one.
-func (r *Reconciler) user(ctx context.Context, pvc *corev1.PersistentVolumeClaim) (string, error) {
+// waits says whether a claim's volume is made only when something uses it.
+func waits(class *storagev1.StorageClass, pvc *corev1.PersistentVolumeClaim) bool {
+	return class != nil && ptr.Deref(class.VolumeBindingMode, storagev1.VolumeBindingImmediate) == storagev1.VolumeBindingWaitForFirstConsumer &&
+		pvc.Annotations[AnnotationBindAtOnce] == "" && pvc.Annotations[AnnotationSelectedNode] == ""
+}
+
+// user names who uses the volume: a process, or an instance that is about to have one. One that only waits for the volume
+// wants it.
+func (r *Reconciler) user(ctx context.Context, pvc *corev1.PersistentVolumeClaim) (name string, wanted bool, err error) {
 	if uid, used := r.Disks.UserOf(string(pvc.UID)); used {
-		return string(uid), nil
+		return string(uid), true, nil
 	}
 	var list virtv1.VirtualMachineInstanceList
 	if err := r.Client.List(ctx, &list, client.InNamespace(pvc.Namespace)); err != nil {
-		return "", fmt.Errorf("list instances in %s: %w", pvc.Namespace, err)
+		return "", false, fmt.Errorf("list instances in %s: %w", pvc.Namespace, err)
 	}
 	for i := range list.Items {
 		vmi := &list.Items[i]
-		if !instance.Final(vmi.Status.Phase) && vmi.Status.Phase != virtv1.Pending && instance.Uses(&vmi.Spec, pvc.Name) {
-			return vmi.Name, nil
+		if instance.Final(vmi.Status.Phase) || !instance.Uses(&vmi.Spec, pvc.Name) {
+			continue
+		}
+		wanted = true
+		if vmi.Status.Phase != virtv1.Pending {
+			return vmi.Name, true, nil
 		}
 	}
-	return "", nil
+	return "", wanted, nil
 }
 
 const sector = 512
@@ -182,15 +203,4 @@ const sector = 512
 func size(pvc *corev1.PersistentVolumeClaim) int64 {
 	bytes := pvc.Spec.Resources.Requests.Storage().Value()
 	return (bytes + sector - 1) / sector * sector
-}
-
-// jobName names the making of a claim's volume; jobKey is its inverse, as far as the claim's name goes.
-func jobName(pvc *corev1.PersistentVolumeClaim) string {
-	return pvc.Namespace + "/" + pvc.Name + "/" + string(pvc.UID)
-}
-
-func jobKey(job string) types.NamespacedName {
-	namespace, rest, _ := strings.Cut(job, "/")
-	name, _, _ := strings.Cut(rest, "/")
-	return types.NamespacedName{Namespace: namespace, Name: name}
 }

@@ -3,7 +3,9 @@ package claim
 import (
 	"slices"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"slipway.dev/slipway/local/node/job"
 )
@@ -16,6 +18,8 @@ type Situation struct {
 	Others   []string // finalizers that are not Kubernetes' own or this package's
 	User     string   // who uses the volume
 	Refused  string   // why the claim cannot be served
+	Waits    bool     // the class makes volumes when something uses them, and nothing does
+	Copied   bool     // the disk is being copied into a snapshot
 	Bound    bool
 	Wanted   int64 // bytes requested
 	Size     int64 // bytes of the volume; zero when there is none
@@ -48,11 +52,13 @@ func Decide(s Situation) Action {
 		return Leave
 	case !s.Held:
 		return Hold
+	case s.Size == 0 && s.Waits:
+		return Leave
 	case s.Size == 0:
 		return Provision
 	case !s.Bound:
 		return Bind
-	case s.Wanted > s.Size:
+	case s.Wanted > s.Size && !s.Copied:
 		return Grow
 	}
 	return Leave
@@ -67,14 +73,34 @@ func others(finalizers []string) []string {
 func refuse(pvc *corev1.PersistentVolumeClaim) string {
 	source := pvc.Annotations[AnnotationSource]
 	switch {
-	case pvc.Spec.DataSource != nil || pvc.Spec.DataSourceRef != nil:
-		return "this node cannot fill a claim from dataSource: use a DataVolume with a registry or blank source"
+	case !fillable(pvc.Spec.DataSource, pvc.Spec.DataSourceRef):
+		return "this node fills a claim from a VolumeSnapshot of its own namespace only: name one in dataSource, or use a DataVolume with a registry or blank source"
 	case pvc.Spec.Selector != nil:
 		return "this node makes volumes and does not choose among existing ones: remove selector"
 	case !slices.Contains([]string{"", SourceRegistry, SourceBlank}, source):
 		return "this node cannot import from source " + source
 	case pvc.Spec.Resources.Requests.Storage().Sign() <= 0:
 		return "the claim requests no size"
+	}
+	return ""
+}
+
+// fillable says whether what a claim is to be filled from is nothing, or a snapshot.
+func fillable(local *corev1.TypedLocalObjectReference, ref *corev1.TypedObjectReference) bool {
+	isSnapshot := func(group *string, kind string) bool {
+		return ptr.Deref(group, "") == snapshotv1.GroupName && kind == "VolumeSnapshot"
+	}
+	return (local == nil || isSnapshot(local.APIGroup, local.Kind)) &&
+		(ref == nil || isSnapshot(ref.APIGroup, ref.Kind) && ptr.Deref(ref.Namespace, "") == "")
+}
+
+// SnapshotOf names the VolumeSnapshot that a claim is to be filled from, or nothing.
+func SnapshotOf(pvc *corev1.PersistentVolumeClaim) string {
+	switch {
+	case pvc.Spec.DataSourceRef != nil:
+		return pvc.Spec.DataSourceRef.Name
+	case pvc.Spec.DataSource != nil:
+		return pvc.Spec.DataSource.Name
 	}
 	return ""
 }

@@ -6,6 +6,8 @@ import corev1 "k8s.io/api/core/v1"
 const (
 	Provisioner = "node.slipway.dev"
 	ClassName   = "local"
+	// LateClassName is a class like it, whose volumes are made when something uses them.
+	LateClassName = "local-wait"
 	Finalizer   = "node.slipway.dev/volume"
 )
 
@@ -20,6 +22,7 @@ const (
 	AnnotationRestarts      = "cdi.kubevirt.io/storage.pod.restarts"
 	AnnotationReason        = "cdi.kubevirt.io/storage.condition.running.reason"
 	AnnotationMessage       = "cdi.kubevirt.io/storage.condition.running.message"
+	AnnotationBindAtOnce    = "cdi.kubevirt.io/storage.bind.immediate.requested"
 )
 
 // Values of AnnotationSource.
@@ -35,11 +38,18 @@ const (
 	ReasonTooSmall = "VolumeTooSmall"
 )
 
+// SourceProtection is external-snapshotter's finalizer on a claim whose disk is being copied into a snapshot. Until it is
+// lifted the disk stays, and stays as large as it is.
+const SourceProtection = "snapshot.storage.kubernetes.io/pvc-as-source-protection"
+
 // Kubernetes' own finalizers, which its controllers lift on a cluster and this package lifts here.
 const (
 	claimProtection  = "kubernetes.io/pvc-protection"
 	volumeProtection = "kubernetes.io/pv-protection"
 )
+
+// AnnotationSelectedNode is what Kubernetes' scheduler writes on a claim that something wants to use.
+const AnnotationSelectedNode = "volume.kubernetes.io/selected-node"
 
 // Annotations that Kubernetes' binder writes.
 const (

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,7 +117,7 @@ func (r *Reconciler) step(ctx context.Context, vmi *virtv1.VirtualMachineInstanc
 func (r *Reconciler) act(ctx context.Context, vmi *virtv1.VirtualMachineInstance, g gathered, d Decision) (ctrl.Result, Decision, error) {
 	switch d.Action {
 	case Prepare:
-		state := r.jobs.Ensure(jobName(client.ObjectKeyFromObject(vmi), vmi.UID), r.preparation(vmi, g.plan))
+		state := r.jobs.Ensure(job.Name(vmi), r.preparation(vmi, g.plan))
 		return ctrl.Result{RequeueAfter: r.retryAfter(state)}, d, nil
 	case Start:
 		return r.start(ctx, vmi, g, d)
@@ -152,8 +154,11 @@ func grace(vmi *virtv1.VirtualMachineInstance) time.Duration {
 
 // start runs the guest. One that cannot be run has failed: another attempt is its owner's to decide.
 func (r *Reconciler) start(ctx context.Context, vmi *virtv1.VirtualMachineInstance, g gathered, d Decision) (ctrl.Result, Decision, error) {
-	err := r.startOnFreePort(ctx, vmi, g)
+	err := r.startAlone(ctx, vmi, g)
 	switch {
+	case errors.Is(err, volume.ErrBusy):
+		d.Reason, d.Message = ReasonVolumeInUse, err.Error()
+		return ctrl.Result{RequeueAfter: lookAgain}, d, nil
 	case err == nil:
 		return ctrl.Result{}, Decision{Phase: virtv1.Running}, nil
 	case errors.Is(err, ErrClosing):
@@ -163,6 +168,16 @@ func (r *Reconciler) start(ctx context.Context, vmi *virtv1.VirtualMachineInstan
 	}
 	d.Reason, d.Message = ReasonStartFailed, err.Error()
 	return ctrl.Result{}, d, err
+}
+
+// startAlone starts the guest while nothing else in this process works on its volumes.
+func (r *Reconciler) startAlone(ctx context.Context, vmi *virtv1.VirtualMachineInstance, g gathered) error {
+	release, err := r.Volumes.Reserve(slices.Collect(maps.Values(g.plan.claims))...)
+	if err != nil {
+		return err
+	}
+	defer release()
+	return r.startOnFreePort(ctx, vmi, g)
 }
 
 // startOnFreePort tries a second time when somebody else took the guest's port between the look at it and QEMU.
@@ -209,7 +224,7 @@ func (r *Reconciler) cleanUp(ctx context.Context, vmi *virtv1.VirtualMachineInst
 }
 
 func (r *Reconciler) remove(key types.NamespacedName, uid types.UID) error {
-	r.jobs.Forget(jobName(key, uid))
+	r.jobs.Forget(job.NameOf(key, uid))
 	r.mu.Lock()
 	delete(r.prepared, uid)
 	r.mu.Unlock()

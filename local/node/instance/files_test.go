@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/types"
 )
 
 func TestSocketPathsFitTheKernelsLimit(t *testing.T) {
@@ -76,13 +75,6 @@ func take(t *testing.T, file, machine string) int {
 		t.Fatal(err)
 	}
 	return port
-}
-
-func TestJobNamesLeadBackToTheInstance(t *testing.T) {
-	key := types.NamespacedName{Namespace: "shop", Name: "web"}
-	if got := jobKey(jobName(key, "uid")); got != key {
-		t.Errorf("key %v, want %v", got, key)
-	}
 }
 
 func TestPullCredentials(t *testing.T) {

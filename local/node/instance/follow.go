@@ -73,13 +73,21 @@ func (m *machine) listen(ctx context.Context, monitor *qmp.Client) {
 	}
 }
 
-// askAgent asks the guest agent, if the guest has opened its channel, and tells about any difference.
+// askAgent asks the guest agent, if the guest has opened its channel, and tells about any difference. While file systems
+// are frozen it answers nothing else. One that listens and is too busy to answer is still there: what it said last stands.
 func (m *machine) askAgent(ctx context.Context, monitor *qmp.Client) {
-	var info *guest.Info
-	if agentListens(ctx, monitor) {
+	if m.stayFrozen(ctx) {
+		return
+	}
+	info := m.observe().Guest
+	if !agentListens(ctx, monitor) {
+		info = nil
+	} else {
+		m.agentTurn.Lock()
 		if answer, err := guest.Ask(ctx, m.files.listen().Agent); err == nil {
 			info = &answer
 		}
+		m.agentTurn.Unlock()
 	}
 	m.mu.Lock()
 	changed := !reflect.DeepEqual(m.agent, info)
@@ -91,7 +99,7 @@ func (m *machine) askAgent(ctx context.Context, monitor *qmp.Client) {
 }
 
 func agentListens(ctx context.Context, monitor *qmp.Client) bool {
-	const patience = 5 * time.Second
+	const patience = 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var channels []struct {

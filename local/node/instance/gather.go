@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/local/node/domain"
+	"slipway.dev/slipway/local/node/job"
 	"slipway.dev/slipway/local/node/placement"
 	"slipway.dev/slipway/local/node/seed"
 	"slipway.dev/slipway/local/node/volume"
@@ -41,7 +42,7 @@ func (r *Reconciler) gather(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 	}
 	var err error
 	g.plan, g.Blocker, err = r.planVolumes(ctx, vmi)
-	if state, known := r.jobs.State(jobName(client.ObjectKeyFromObject(vmi), vmi.UID)); known {
+	if state, known := r.jobs.State(job.Name(vmi)); known {
 		g.Preparation = &state
 	}
 	return g, err

@@ -38,6 +38,8 @@ type machine struct {
 	agent   *guest.Info
 	monitor *qmp.Client // nil while not connected
 	asked   time.Time   // to power down, the last time
+
+	agentTurn sync.Mutex // the agent's channel serves one at a time
 }
 
 func (m *machine) key() types.NamespacedName { return m.observe().Record.Key() }
@@ -162,6 +164,11 @@ func (m *machine) end() {
 
 // do runs a monitor command within a time that no live QEMU needs.
 func (m *machine) do(ctx context.Context, command string, arguments any) error {
+	return m.ask(ctx, command, arguments, nil)
+}
+
+// ask is do for a command whose answer matters.
+func (m *machine) ask(ctx context.Context, command string, arguments, result any) error {
 	m.mu.Lock()
 	monitor := m.monitor
 	m.mu.Unlock()
@@ -171,7 +178,7 @@ func (m *machine) do(ctx context.Context, command string, arguments any) error {
 	const patience = 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return monitor.Do(ctx, command, arguments, nil)
+	return monitor.Do(ctx, command, arguments, result)
 }
 
 func (m *machine) grow(ctx context.Context, disk string, size int64) error {

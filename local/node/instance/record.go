@@ -32,6 +32,9 @@ type Record struct {
 	Stopping *time.Time `json:"stopping,omitempty"`
 	// Parked says that the host stopped the guest for its own sake: it is started again with the host's next start.
 	Parked bool `json:"parked,omitempty"`
+	// Frozen is until when the guest's file systems may be frozen. It is noted before they are, so that nothing leaves
+	// them so.
+	Frozen *time.Time `json:"frozen,omitempty"`
 }
 
 // Key is the instance's name.

@@ -38,7 +38,11 @@ func Status(v View) virtv1.VirtualMachineInstanceStatus {
 	out.VolumeStatus = volumeStatus(v)
 	out.GuestOSInfo = virtv1.VirtualMachineInstanceGuestOSInfo{}
 	out.Interfaces = nil
+	out.FSFreezeStatus = ""
 	if v.Process.Running {
+		if v.Process.Record.Frozen != nil {
+			out.FSFreezeStatus = fileSystemsFrozen
+		}
 		out.NodeName = v.Node
 		out.RuntimeUser = uint64(os.Getuid())
 		out.Machine = &virtv1.Machine{Type: domain.MachineType(&v.VMI.Spec.Domain)}
@@ -82,6 +86,9 @@ func setConditions(s *virtv1.VirtualMachineInstanceStatus, v View) {
 		c.drop(virtv1.VirtualMachineInstanceAgentConnected)
 	}
 }
+
+// fileSystemsFrozen is KubeVirt's word.
+const fileSystemsFrozen = "frozen"
 
 // podScheduled is where KubeVirt shows that no node takes an instance.
 const podScheduled = virtv1.VirtualMachineInstanceConditionType(corev1.PodScheduled)

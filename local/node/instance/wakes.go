@@ -2,7 +2,6 @@ package instance
 
 import (
 	"context"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 	virtv1 "kubevirt.io/api/core/v1"
@@ -11,6 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"slipway.dev/slipway/local/node/job"
 )
 
 // news turns what processes and preparations tell into the events that a controller's source takes, for as long as the
@@ -26,8 +27,8 @@ func (r *Reconciler) news(mgr ctrl.Manager) <-chan event.GenericEvent {
 			case <-ctx.Done():
 			case key := <-r.Runtime.Wakes():
 				send(ctx, out, key)
-			case job := <-r.jobs.Events():
-				send(ctx, out, jobKey(job))
+			case name := <-r.jobs.Events():
+				send(ctx, out, job.Key(name))
 			}
 		}
 		return nil
@@ -42,17 +43,6 @@ func send(ctx context.Context, out chan<- event.GenericEvent, key types.Namespac
 	case out <- event.GenericEvent{Object: vmi}:
 	case <-ctx.Done():
 	}
-}
-
-// jobName names the preparation of an instance; jobKey is its inverse, as far as the instance's name goes.
-func jobName(key types.NamespacedName, uid types.UID) string {
-	return key.Namespace + "/" + key.Name + "/" + string(uid)
-}
-
-func jobKey(job string) types.NamespacedName {
-	namespace, rest, _ := strings.Cut(job, "/")
-	name, _, _ := strings.Cut(rest, "/")
-	return types.NamespacedName{Namespace: namespace, Name: name}
 }
 
 // usersOf are the unfinished instances that use a claim.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	testingclock "k8s.io/utils/clock/testing"
 )
 
@@ -70,5 +71,12 @@ func TestPauseGrowsToItsLimit(t *testing.T) {
 		if got := Pause(failures); got != want {
 			t.Errorf("pause after %d failures %v, want %v", failures, got, want)
 		}
+	}
+}
+
+func TestNamesLeadBackToTheObject(t *testing.T) {
+	key := types.NamespacedName{Namespace: "shop", Name: "web"}
+	if got := Key(NameOf(key, "uid")); got != key {
+		t.Errorf("key %v, want %v", got, key)
 	}
 }

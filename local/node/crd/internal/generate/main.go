@@ -15,6 +15,7 @@ import (
 var packages = []string{
 	"kubevirt.io/api/core/v1",
 	"kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1",
+	"github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1",
 }
 
 // definition is what a kind's definition gets beside its schema.
@@ -22,6 +23,8 @@ type definition struct {
 	file       string
 	shortNames []string
 	columns    []apiextensionsv1.CustomResourceColumnDefinition
+	// marked tells that the API's own markers say all of that.
+	marked bool
 }
 
 var definitions = []definition{
@@ -65,6 +68,9 @@ var definitions = []definition{
 		},
 	},
 	{file: "cdi.kubevirt.io_storageprofiles.yaml"},
+	{file: "snapshot.storage.k8s.io_volumesnapshots.yaml", marked: true},
+	{file: "snapshot.storage.k8s.io_volumesnapshotcontents.yaml", marked: true},
+	{file: "snapshot.storage.k8s.io_volumesnapshotclasses.yaml", marked: true},
 }
 
 func main() {
@@ -131,6 +137,10 @@ func (d definition) write(from, to string) error {
 }
 
 func (d definition) complete(crd *apiextensionsv1.CustomResourceDefinition) {
+	if d.marked {
+		crd.Annotations[apiextensionsv1.KubeAPIApprovedAnnotation] = "https://github.com/kubernetes-csi/external-snapshotter/pull/814"
+		return
+	}
 	crd.Spec.Names.ShortNames = d.shortNames
 	crd.Spec.Names.Categories = nil
 	version := &crd.Spec.Versions[0]

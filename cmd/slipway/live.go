@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/term"
+	toolscache "k8s.io/client-go/tools/cache"
 	virtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/local/platform"
@@ -29,8 +31,8 @@ var liveViews = []string{"environments", "images", "disks", "vms"}
 // serial lines of running guests and when they answer SSH, until the context
 // ends.
 func watchLive(ctx context.Context, out io.Writer, p *platform.Platform) error {
-	c := &connection{WithWatch: p.Client(), reader: p.Reader(), namespace: p.Ready().Namespace}
-	changed, err := notifyAll(ctx, c)
+	c := &connection{WithWatch: p.Client(), reader: p.Cache(), namespace: p.Ready().Namespace}
+	changed, err := notifyAll(ctx, p.Cache())
 	if err != nil {
 		return err
 	}
@@ -55,19 +57,39 @@ func watchLive(ctx context.Context, out io.Writer, p *platform.Platform) error {
 	}
 }
 
-func notifyAll(ctx context.Context, c *connection) (<-chan struct{}, error) {
+// notifyAll gives a token when an object of a kind that is shown has changed.
+func notifyAll(ctx context.Context, informers cache.Informers) (<-chan struct{}, error) {
 	changed := make(chan struct{}, 1)
-	lists := []client.ObjectList{&virtv1.VirtualMachineInstanceList{}}
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	handler := toolscache.ResourceEventHandlerFuncs{
+		AddFunc: func(any) { notify() },
+		UpdateFunc: func(before, after any) {
+			if before.(client.Object).GetResourceVersion() != after.(client.Object).GetResourceVersion() {
+				notify()
+			}
+		},
+		DeleteFunc: func(any) { notify() },
+	}
+	kinds := []client.Object{&virtv1.VirtualMachineInstance{}}
 	for _, name := range liveViews {
 		v, err := findView(name)
 		if err != nil {
 			return nil, err
 		}
-		lists = append(lists, v.list())
+		kinds = append(kinds, v.kind())
 	}
-	for _, list := range lists {
-		if err := notify(ctx, c, list, changed); err != nil {
-			return nil, err
+	for _, kind := range kinds {
+		informer, err := informers.GetInformer(ctx, kind)
+		if err != nil {
+			return nil, fmt.Errorf("follow %T: %w", kind, err)
+		}
+		if _, err := informer.AddEventHandler(handler); err != nil {
+			return nil, fmt.Errorf("follow %T: %w", kind, err)
 		}
 	}
 	return changed, nil
@@ -90,24 +112,6 @@ func redraw(ctx context.Context, c *connection, s *screen, guests *guests, dirty
 		return err
 	}
 	s.draw(tables, guests.lines())
-	return nil
-}
-
-// notify sends a token for every event of a kind in the namespace.
-func notify(ctx context.Context, c *connection, list client.ObjectList, changed chan<- struct{}) error {
-	watcher, err := c.Watch(ctx, list, client.InNamespace(c.namespace))
-	if err != nil {
-		return fmt.Errorf("watch: %w", err)
-	}
-	go func() {
-		defer watcher.Stop()
-		for range watcher.ResultChan() {
-			select {
-			case changed <- struct{}{}:
-			default:
-			}
-		}
-	}()
 	return nil
 }
 

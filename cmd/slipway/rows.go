@@ -21,6 +21,7 @@ import (
 // view is one kind as `get` and the live table show it.
 type view struct {
 	names  []string
+	kind   func() client.Object
 	list   func() client.ObjectList
 	header []string
 	row    func(obj client.Object, retained map[string]bool) []string
@@ -30,6 +31,7 @@ type view struct {
 var views = []view{
 	{
 		names:  []string{"sources", "source", "gitrepositories", "gitrepo"},
+		kind:   func() client.Object { return &v1alpha1.GitRepository{} },
 		list:   func() client.ObjectList { return &v1alpha1.GitRepositoryList{} },
 		header: []string{"SOURCE", "URL", "READY", "REVISION", "MESSAGE"},
 		row: func(obj client.Object, _ map[string]bool) []string {
@@ -44,6 +46,7 @@ var views = []view{
 	},
 	{
 		names:  []string{"environments", "environment", "env", "envs"},
+		kind:   func() client.Object { return &v1alpha1.Environment{} },
 		list:   func() client.ObjectList { return &v1alpha1.EnvironmentList{} },
 		header: []string{"ENVIRONMENT", "READY", "REVISION", "PLAN", "HEALTHY", "MESSAGE"},
 		row: func(obj client.Object, _ map[string]bool) []string {
@@ -54,6 +57,7 @@ var views = []view{
 	},
 	{
 		names:  []string{"images", "image", "virtualimages", "vi"},
+		kind:   func() client.Object { return &v1alpha2.VirtualImage{} },
 		list:   func() client.ObjectList { return &v1alpha2.VirtualImageList{} },
 		header: []string{"IMAGE", "PHASE", "PROGRESS", "SIZE", "MESSAGE"},
 		row: func(obj client.Object, retained map[string]bool) []string {
@@ -67,6 +71,7 @@ var views = []view{
 	},
 	{
 		names:  []string{"disks", "disk", "virtualdisks", "vd"},
+		kind:   func() client.Object { return &v1alpha2.VirtualDisk{} },
 		list:   func() client.ObjectList { return &v1alpha2.VirtualDiskList{} },
 		header: []string{"DISK", "PHASE", "PROGRESS", "SIZE", "MACHINES", "MESSAGE"},
 		row: func(obj client.Object, retained map[string]bool) []string {
@@ -80,6 +85,7 @@ var views = []view{
 	},
 	{
 		names:  []string{"vms", "vm", "machines", "machine", "virtualmachines"},
+		kind:   func() client.Object { return &v1alpha2.VirtualMachine{} },
 		list:   machineList,
 		header: []string{"MACHINE", "PHASE", "CORES", "MEMORY", "ADDRESS", "AWAITS RESTART", "MESSAGE"},
 		row: func(obj client.Object, retained map[string]bool) []string {

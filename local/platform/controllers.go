@@ -8,19 +8,22 @@ import (
 	"slices"
 
 	virtv1 "kubevirt.io/api/core/v1"
-	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"slipway.dev/slipway/config/rbac"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/internal/lazylog"
 	"slipway.dev/slipway/local/node"
 	"slipway.dev/slipway/local/node/instance"
 	"slipway.dev/slipway/reconcilers/disk"
 	"slipway.dev/slipway/reconcilers/setup"
 )
+
+// systemNamespace is where the platform keeps what is its own.
+const systemNamespace = "slipway-system"
 
 // ConsoleLog is the file that holds all that an instance wrote to its serial
 // line; empty when the instance does not run on this machine.
@@ -35,11 +38,7 @@ func ConsoleLog(vmi *virtv1.VirtualMachineInstance) string {
 // startControllers runs every controller, the webhooks and the engine in one
 // manager in this process.
 func (p *Platform) startControllers(ctx context.Context) (string, error) {
-	config, err := p.controllersConfig(ctx)
-	if err != nil {
-		return "", err
-	}
-	mgr, err := p.newManager(config)
+	mgr, err := p.newManager()
 	if err != nil {
 		return "", err
 	}
@@ -50,7 +49,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 		Imports:      imports,
 		Repositories: p.dvcr.Client(),
 		Credentials:  disk.Credentials{Username: credentials.Username, Password: credentials.Password},
-		Namespace:    rbac.ControllerNamespace,
+		Namespace:    systemNamespace,
 
 		RegistryAddress: p.dvcr.Addr(),
 		EndOnReset:      true,
@@ -65,7 +64,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 	if err := p.installWebhooks(ctx, mgr); err != nil {
 		return "", err
 	}
-	p.reader = mgr.GetClient()
+	p.cache = mgr.GetCache()
 	p.run(ctx, mgr, imports)
 	if err := waitServing(ctx, mgr); err != nil {
 		return "", err
@@ -79,12 +78,12 @@ func (p *Platform) egress() egress.Policy {
 	return egress.Policy{Allow: slices.Concat(egress.Loopback, p.options.AllowNetworks)}
 }
 
-func (p *Platform) newManager(config *rest.Config) (ctrl.Manager, error) {
+func (p *Platform) newManager() (ctrl.Manager, error) {
 	file, err := os.OpenFile(filepath.Join(p.options.Layout.Run(), "controllers.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the controllers' log: %w", err)
 	}
-	ctrl.SetLogger(zap.New(zap.WriteTo(file)))
+	ctrl.SetLogger(lazylog.Wrap(zap.New(zap.WriteTo(file))))
 	scheme, err := setup.Scheme()
 	if err != nil {
 		return nil, err
@@ -93,10 +92,12 @@ func (p *Platform) newManager(config *rest.Config) (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	mgr, err := ctrl.NewManager(p.plane.Config(), ctrl.Options{
 		Scheme:        scheme,
 		Metrics:       metricsserver.Options{BindAddress: p.options.MetricsAddress},
 		WebhookServer: server,
+		// Nobody here asks who set a field, and the answer is as long as the object.
+		Cache: cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
 
 		PprofBindAddress: p.options.ProfileAddress,
 	})

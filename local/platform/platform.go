@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/config/crd"
@@ -57,7 +58,7 @@ type Platform struct {
 	git    *gitserver.Server
 	engine *node.Node
 	client client.WithWatch
-	reader client.Reader
+	cache  cache.Cache
 
 	ready    Ready
 	webhooks admission.Endpoint
@@ -104,8 +105,9 @@ func (p *Platform) Ready() Ready { return p.ready }
 // Client reaches the control plane as the administrator.
 func (p *Platform) Client() client.WithWatch { return p.client }
 
-// Reader reads from the controllers' cache, which costs the API server nothing.
-func (p *Platform) Reader() client.Reader { return p.reader }
+// Cache is the controllers' own: to read from it and to hear of changes costs the
+// API server nothing, and this process little.
+func (p *Platform) Cache() cache.Cache { return p.cache }
 
 // Failed gives the error of a part that ended by itself.
 func (p *Platform) Failed() <-chan error { return p.failed }

@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -24,37 +26,77 @@ type figure struct {
 	Value  float64 `json:"value"`
 	Unit   string  `json:"unit"`
 	Target string  `json:"target,omitempty"`
+	// How it was measured, where the name does not say it all.
+	How string `json:"how,omitempty"`
 }
 
+// Groups of figures.
+const (
+	groupDisks  = "disks"
+	groupPush   = "push"
+	groupNoop   = "noop"
+	groupMemory = "memory"
+)
+
+// options say what to measure, and how often.
+type options struct {
+	// only names the groups to measure; empty means all.
+	only []string
+	// attach is the data directory of a platform that runs; empty starts one.
+	attach string
+	// pushes to take the median of.
+	pushes int
+	// rounds of unchanged reconciles, and how many are in each.
+	rounds, noops int
+	// megabytes of data in the image of the disk figures.
+	megabytes int
+}
+
+func (o options) wants(group string) bool { return len(o.only) == 0 || slices.Contains(o.only, group) }
+
 func main() {
+	var o options
 	file := flag.String("json", "", "also write the figures as JSON to this file")
-	pushes := flag.Int("pushes", 15, "pushes to take the median of")
-	megabytes := flag.Int("image", 512, "MiB of data in the image for the disk figures")
+	only := flag.String("only", "", "measure only these groups: disks, push, noop, memory, with commas between")
+	flag.StringVar(&o.attach, "attach", "", "measure the platform that runs with this data directory instead of starting one")
+	flag.IntVar(&o.pushes, "pushes", 15, "pushes to take the median of")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds of unchanged reconciles to take the median of")
+	flag.IntVar(&o.noops, "noops", 200, "unchanged reconciles in a round")
+	flag.IntVar(&o.megabytes, "image", 512, "MiB of data in the image for the disk figures")
 	flag.Parse()
+	if *only != "" {
+		o.only = strings.Split(*only, ",")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *file, *pushes, *megabytes); err != nil {
+	if err := run(ctx, *file, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, file string, pushes, megabytes int) error {
+func run(ctx context.Context, file string, o options) error {
 	dir, err := os.MkdirTemp("", "slipway-bench-")
 	if err != nil {
 		return fmt.Errorf("make a directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	disks, err := measureDisks(ctx, dir, megabytes)
-	if err != nil {
-		return fmt.Errorf("measure disks: %w", err)
+	var figures []figure
+	if o.wants(groupDisks) {
+		disks, err := measureDisks(ctx, dir, o.megabytes)
+		if err != nil {
+			return fmt.Errorf("measure disks: %w", err)
+		}
+		figures = append(figures, disks...)
 	}
-	platform, err := measurePlatform(ctx, dir, pushes)
-	if err != nil {
-		return fmt.Errorf("measure the platform: %w", err)
+	if slices.ContainsFunc([]string{groupPush, groupNoop, groupMemory}, o.wants) {
+		platform, err := measurePlatform(ctx, dir, o)
+		if err != nil {
+			return fmt.Errorf("measure the platform: %w", err)
+		}
+		figures = append(figures, platform...)
 	}
-	figures := append(disks, platform...)
 	write(os.Stdout, figures)
 	if file == "" {
 		return nil
@@ -70,4 +112,10 @@ func write(out io.Writer, figures []figure) {
 		fmt.Fprintf(w, "%s\t%.2f\t%s\t%s\n", f.Name, f.Value, f.Unit, f.Target)
 	}
 	_ = w.Flush()
+	for _, f := range figures {
+		if f.How != "" {
+			fmt.Fprintf(out, "\n%s: %s.", f.Name, f.How)
+		}
+	}
+	fmt.Fprintln(out)
 }

@@ -16,6 +16,7 @@ const shortest = 4
 
 var (
 	userinfo = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/\s@"'<>]*@`)
+	login    = regexp.MustCompile(`^ssh://[A-Za-z][A-Za-z0-9_-]{0,31}@$`)
 	header   = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}`)
 	query    = regexp.MustCompile(`(?i)([?&;](?:sig|signature|token|access_token|private_token|client_secret|password|passwd|apikey|api_key|x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature)=)[^&;\s"'<>]+`)
 	token    = regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})`)
@@ -58,10 +59,18 @@ func (s Scrubber) Text(text string) string {
 		text = s.replace.Replace(text)
 	}
 	text = private.ReplaceAllString(text, Mark)
-	text = userinfo.ReplaceAllString(text, "$1")
+	text = userinfo.ReplaceAllStringFunc(text, anonymous)
 	text = header.ReplaceAllString(text, "$1 "+Mark)
 	text = query.ReplaceAllString(text, "$1"+Mark)
 	return token.ReplaceAllString(text, Mark)
+}
+
+// anonymous takes user information from the beginning of a URL, but for the user name of SSH, which is no secret.
+func anonymous(url string) string {
+	if login.MatchString(url) {
+		return url
+	}
+	return userinfo.ReplaceAllString(url, "$1")
 }
 
 // Error returns an error whose text has no credentials; errors.Is and errors.As see through it. Nil stays nil.

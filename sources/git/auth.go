@@ -1,6 +1,7 @@
 package git
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -12,9 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
-	gitssh "github.com/go-git/go-git/v5/plumbing/transport/ssh"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 )
@@ -49,6 +47,8 @@ type Auth struct {
 	CA []byte
 	// Cert and Key are a client certificate in PEM form, for HTTPS.
 	Cert, Key []byte
+	// App logs in as a GitHub App, in place of the others; nil does not.
+	App *App
 }
 
 // String hides the credentials from logs.
@@ -88,6 +88,7 @@ func parse(secret map[string][]byte, scheme string) Auth {
 		CA:          secret[KeyCA],
 		Cert:        secret[KeyCert],
 		Key:         secret[KeyKey],
+		App:         parseApp(secret),
 	}
 }
 
@@ -102,6 +103,10 @@ func (a Auth) problem(scheme string) string {
 		return a.sshProblem()
 	}
 	switch {
+	case a.App != nil && (a.Username != "" || a.Password != "" || a.BearerToken != ""):
+		return "the Secret has both a GitHub App and other credentials; keep one of the two"
+	case a.App != nil && a.App.problem() != "":
+		return a.App.problem()
 	case a.BearerToken != "" && (a.Username != "" || a.Password != ""):
 		return "the Secret has both bearerToken and username or password; keep one of the two"
 	case (a.Username == "") != (a.Password == ""):
@@ -110,6 +115,11 @@ func (a Auth) problem(scheme string) string {
 		return "the Secret has only one of tls.crt and tls.key; it needs both"
 	case len(a.CA) > 0 && !x509.NewCertPool().AppendCertsFromPEM(a.CA):
 		return "ca.crt of the Secret holds no certificate in PEM form"
+	}
+	if len(a.Cert) > 0 {
+		if _, err := tls.X509KeyPair(a.Cert, a.Key); err != nil {
+			return "tls.crt and tls.key of the Secret are no certificate in PEM form with its key"
+		}
 	}
 	return ""
 }
@@ -141,32 +151,26 @@ func (a Auth) signer() (ssh.Signer, error) {
 
 // secrets are the values that must never be printed.
 func (a Auth) secrets() []string {
-	var secrets []string
-	for _, s := range []string{a.Password, a.BearerToken, a.Passphrase} {
-		if s != "" {
-			secrets = append(secrets, s)
-		}
-	}
+	secrets := []string{a.Password, a.BearerToken, a.Passphrase}
 	if a.Username != "" {
 		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(a.Username+":"+a.Password)))
 	}
 	return secrets
 }
 
-// method returns the transport's form of the credentials; nil is anonymous.
-func (a Auth) method(u *url.URL) (transport.AuthMethod, error) {
+// header is the value of the Authorization header, or empty.
+func (a Auth) header() string {
 	switch {
-	case u.Scheme == "ssh":
-		return a.sshMethod(u)
 	case a.BearerToken != "":
-		return &githttp.TokenAuth{Token: a.BearerToken}, nil
+		return "Bearer " + a.BearerToken
 	case a.Username != "":
-		return &githttp.BasicAuth{Username: a.Username, Password: a.Password}, nil
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.Username+":"+a.Password))
 	}
-	return nil, nil
+	return ""
 }
 
-func (a Auth) sshMethod(u *url.URL) (transport.AuthMethod, error) {
+// ssh prepares a log-in to the host of a URL.
+func (a Auth) ssh(u *url.URL) (*sshAuth, error) {
 	if problem := a.sshProblem(); problem != "" {
 		return nil, fmt.Errorf("%w: %s", errSSHAuth, problem)
 	}
@@ -178,11 +182,10 @@ func (a Auth) sshMethod(u *url.URL) (transport.AuthMethod, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errSSHAuth, err)
 	}
-	user := u.User.Username()
+	user, port := u.User.Username(), u.Port()
 	if user == "" {
-		user = gitssh.DefaultUsername
+		user = "git"
 	}
-	port := u.Port()
 	if port == "" {
 		port = "22"
 	}
@@ -245,22 +248,16 @@ func (a *sshAuth) SignWithAlgorithm(random io.Reader, data []byte, algorithm str
 	return signer.SignWithAlgorithm(random, data, algorithm) //nolint:wrapcheck // passed through
 }
 
-// Name implements transport.AuthMethod.
-func (a *sshAuth) Name() string { return gitssh.PublicKeysName }
-
-// String implements transport.AuthMethod.
-func (a *sshAuth) String() string { return "(SSH key)" }
-
-// ClientConfig implements the SSH transport's AuthMethod. The algorithms are limited to those of the keys we know for
-// the host, since a server may otherwise present one that we cannot check.
-func (a *sshAuth) ClientConfig() (*ssh.ClientConfig, error) {
+// config is the client's side of the SSH connection. The algorithms are limited to those of the keys we know for the
+// host, since a server may otherwise present one that we cannot check.
+func (a *sshAuth) config() *ssh.ClientConfig {
 	return &ssh.ClientConfig{
 		User:              a.user,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(a)},
 		HostKeyCallback:   a.verify,
 		HostKeyAlgorithms: a.hosts.HostKeyAlgorithms(a.address),
 		Timeout:           DefaultTimeout,
-	}, nil
+	}
 }
 
 func (a *sshAuth) verify(host string, remote net.Addr, key ssh.PublicKey) error {

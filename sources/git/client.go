@@ -3,25 +3,47 @@ package git
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/config"
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	"github.com/go-git/go-git/v5/storage"
-	"github.com/go-git/go-git/v5/storage/memory"
+	"k8s.io/utils/clock"
+
+	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/sources/git/pack"
+	"slipway.dev/slipway/sources/git/wire"
 )
 
-// DefaultMaxPack is the size of the largest pack that Fetch accepts, in bytes.
-const DefaultMaxPack = 1 << 30
+// Limits bound what a server may send.
+type Limits struct {
+	// Pack is the size of the largest pack, in bytes.
+	Pack int64
+	// File is the size of the largest file of a tree, in bytes.
+	File int64
+	// Entries is how many files and directories a tree may have, with those that are not shown.
+	Entries int
+	// Refs is the size of a server's list of references, in bytes.
+	Refs int64
+	// Objects is how many a pack may hold; Inflated is how many bytes may come out of it.
+	Objects  int
+	Inflated int64
+}
 
-// Client talks to Git servers. It holds no connection and no state, and is safe for concurrent use.
+// DefaultLimits suit a repository of manifests, even one that others keep large files in.
+var DefaultLimits = Limits{
+	Pack: 1 << 30, File: 32 << 20, Entries: 500_000, Refs: wire.DefaultMaxRefs,
+	Objects: pack.DefaultLimits.Objects, Inflated: pack.DefaultLimits.Inflated,
+}
+
+// Client talks to Git servers. It is safe for concurrent use.
 type Client struct {
-	temp    string
-	maxPack int64
+	temp   string
+	limits Limits
+	egress egress.Policy
+	clock  clock.PassiveClock
+	tokens *tokens
 }
 
 // Option changes how a client works.
@@ -31,14 +53,20 @@ type Option func(*Client)
 // process left there is removed by NewClient, so it must belong to one process.
 func WithTempDir(dir string) Option { return func(c *Client) { c.temp = dir } }
 
-// WithMaxPack replaces DefaultMaxPack.
-func WithMaxPack(bytes int64) Option { return func(c *Client) { c.maxPack = bytes } }
+// WithLimits replaces DefaultLimits.
+func WithLimits(l Limits) Option { return func(c *Client) { c.limits = l } }
+
+// WithEgress says which addresses may be connected to. Without it, loopback, link-local and metadata addresses are not.
+func WithEgress(p egress.Policy) Option { return func(c *Client) { c.egress = p } }
+
+// WithClock replaces the clock by which tokens expire.
+func WithClock(p clock.PassiveClock) Option { return func(c *Client) { c.clock = p } }
 
 const packPrefix = "pack-"
 
 // NewClient returns a client.
 func NewClient(options ...Option) *Client {
-	c := &Client{maxPack: DefaultMaxPack}
+	c := &Client{limits: DefaultLimits, clock: clock.RealClock{}, tokens: newTokens()}
 	for _, o := range options {
 		o(c)
 	}
@@ -61,156 +89,127 @@ func (c *Client) sweep() {
 func (c *Client) Resolve(ctx context.Context, remote Remote, ref Ref) (Revision, error) {
 	const op = "resolve"
 	if ref.Commit != "" {
-		commit := strings.ToLower(ref.Commit)
-		if !fullSHA1.MatchString(commit) {
-			return Revision{}, remote.errorf(op, ErrRefused, "commit %q is not a full SHA-1 of 40 hexadecimal digits", ref.Commit)
+		return remote.pinned(op, ref)
+	}
+	for _, name := range []string{ref.Name, ref.Tag, ref.Branch} {
+		if wrong := problem(name); name != "" && wrong != "" {
+			return Revision{}, remote.errorf(op, ErrRefused, "%q %s; write it in full, as in refs/pull/1/head", name, wrong)
 		}
-		return Revision{Ref: ref.Branch, Commit: commit}, nil
 	}
-	if ref.Name != "" && ref.Name != "HEAD" && plumbing.ReferenceName(ref.Name).Validate() != nil {
-		return Revision{}, remote.errorf(op, ErrRefused, "%q is not a reference name; write it in full, as in refs/pull/1/head", ref.Name)
-	}
-	refs, err := c.list(ctx, remote, op)
+	ctx, cancel := context.WithTimeout(ctx, remote.timeout())
+	defer cancel()
+	s, err := c.open(ctx, op, remote)
 	if err != nil {
 		return Revision{}, err
 	}
-	revision, err := refs.choose(ref)
+	defer s.Close()
+	return s.resolve(ctx, op, ref)
+}
+
+func (r Remote) pinned(op string, ref Ref) (Revision, error) {
+	if _, err := r.check(op); err != nil {
+		return Revision{}, err
+	}
+	commit := strings.ToLower(ref.Commit)
+	if !fullSHA1.MatchString(commit) {
+		return Revision{}, r.errorf(op, ErrRefused, "commit %q is not a full SHA-1 of 40 hexadecimal digits", ref.Commit)
+	}
+	return Revision{Ref: ref.Branch, Commit: commit}, nil
+}
+
+// session is a conversation with a remote.
+type session struct {
+	*wire.Session
+	client *Client
+	remote Remote
+	// explain adds what is known about the log-in to an error.
+	explain func(error) error
+	idle    func()
+}
+
+// Close ends the conversation.
+func (s *session) Close() {
+	s.Session.Close()
+	s.idle()
+}
+
+func (s *session) fail(op string, err error) error { return s.remote.fail(op, s.explain(err)) }
+
+// open begins a conversation in which objects are fetched.
+func (c *Client) open(ctx context.Context, op string, remote Remote) (*session, error) {
+	return c.begin(ctx, op, remote, wire.Endpoint.Open)
+}
+
+func (c *Client) begin(ctx context.Context, op string, remote Remote, open func(wire.Endpoint, context.Context) (*wire.Session, error)) (*session, error) {
+	u, err := remote.check(op)
 	if err != nil {
-		return Revision{}, remote.errorf(op, ErrNotFound, "%s", err)
+		return nil, err
+	}
+	if problem := remote.Auth.problem(u.Scheme); problem != "" {
+		return nil, remote.errorf(op, ErrAuth, "%s", problem)
+	}
+	if _, problem := remote.Proxy.url(); problem != "" {
+		return nil, remote.errorf(op, ErrRefused, "%s", problem)
+	}
+	if remote, err = c.withToken(ctx, remote); err != nil {
+		return nil, remote.fail(op, err)
+	}
+	s := &session{client: c, remote: remote, idle: func() {}, explain: func(err error) error { return err }}
+	endpoint, err := c.endpoint(s, u)
+	if err == nil {
+		s.Session, err = open(endpoint, ctx)
+	}
+	if err != nil {
+		s.idle()
+		return nil, s.fail(op, err)
+	}
+	return s, nil
+}
+
+// endpoint is how to get to a remote.
+func (c *Client) endpoint(s *session, u *url.URL) (wire.Endpoint, error) {
+	e := wire.Endpoint{URL: u, MaxRefs: c.limits.Refs}
+	if u.Scheme == "ssh" {
+		auth, err := s.remote.Auth.ssh(u)
+		if err != nil {
+			return e, err
+		}
+		s.explain = auth.explain
+		e.SSH = c.sshDialer(s.remote, auth)
+		return e, nil
+	}
+	web, err := c.web(s.remote, u, s.remote.Auth.header())
+	if err != nil {
+		return e, err
+	}
+	e.HTTP, s.idle = web, web.CloseIdleConnections
+	return e, nil
+}
+
+// resolve applies a Ref to what the server has.
+func (s *session) resolve(ctx context.Context, op string, ref Ref) (Revision, error) {
+	refs, err := s.Refs(ctx, ref.prefixes()...)
+	if err != nil {
+		return Revision{}, s.fail(op, err)
+	}
+	revision, err := advertise(refs).choose(ref)
+	if err != nil {
+		return Revision{}, s.remote.errorf(op, ErrNotFound, "%s%s", err, s.suggestion(ctx, err))
 	}
 	return revision, nil
 }
 
-func (c *Client) list(ctx context.Context, remote Remote, op string) (advertised, error) {
-	s, err := remote.open(op, memory.NewStorage())
+// suggestion lists what there is when something was not found. What is asked for it may fail: it is only a help.
+func (s *session) suggestion(ctx context.Context, err error) string {
+	if !errors.Is(err, errNoRef) {
+		return ""
+	}
+	refs, err := s.Refs(ctx, heads)
 	if err != nil {
-		return nil, err
+		return ""
 	}
-	var refs []*plumbing.Reference
-	err = await(ctx, remote, func(ctx context.Context) (err error) {
-		refs, err = s.remote.ListContext(ctx, &git.ListOptions{
-			Auth: s.auth, CABundle: remote.Auth.CA, ClientCert: remote.Auth.Cert, ClientKey: remote.Auth.Key,
-			ProxyOptions: remote.proxy(), PeelingOption: git.AppendPeeled,
-		})
-		return err //nolint:wrapcheck // classified below
-	})
-	if err != nil {
-		return nil, remote.fail(op, s.explain(err))
+	if len(refs) == 0 {
+		return fmt.Sprintf("; %s", "the repository has no commits yet")
 	}
-	a := make(advertised, len(refs))
-	for _, r := range refs {
-		a[r.Name()] = r
-	}
-	return a, nil
-}
-
-// FetchInto brings one refspec into a storage, without history when depth is 1 and with all of it when depth is 0.
-// Nothing new is no error.
-func (c *Client) FetchInto(ctx context.Context, remote Remote, into storage.Storer, spec config.RefSpec, depth int) error {
-	_, err := c.fetchInto(ctx, remote, into, spec, depth)
-	return err
-}
-
-// fetchInto also returns a channel that closes when the storage is no longer used, which may be after the timeout.
-func (c *Client) fetchInto(ctx context.Context, remote Remote, into storage.Storer, spec config.RefSpec, depth int) (<-chan struct{}, error) {
-	const op = "fetch"
-	over := make(chan struct{})
-	s, err := remote.open(op, into)
-	if err != nil {
-		close(over)
-		return over, err
-	}
-	err = await(ctx, remote, func(ctx context.Context) error {
-		defer close(over)
-		return s.remote.FetchContext(ctx, &git.FetchOptions{
-			RefSpecs: []config.RefSpec{spec}, Depth: depth, Tags: git.NoTags, Force: true,
-			Auth: s.auth, CABundle: remote.Auth.CA, ClientCert: remote.Auth.Cert, ClientKey: remote.Auth.Key,
-			ProxyOptions: remote.proxy(),
-		})
-	})
-	var none git.NoMatchingRefSpecError
-	switch {
-	case errors.Is(err, git.NoErrAlreadyUpToDate):
-		return over, nil
-	case errors.As(err, &none):
-		return over, remote.errorf(op, ErrNotFound, "the repository has no %s", spec.Src())
-	}
-	return over, remote.fail(op, s.explain(err))
-}
-
-// Push sends one refspec from a storage. A reference of the remote that is not an ancestor of ours is ErrMoved.
-func (c *Client) Push(ctx context.Context, remote Remote, from storage.Storer, spec config.RefSpec) error {
-	const op = "push"
-	s, err := remote.open(op, from)
-	if err != nil {
-		return err
-	}
-	err = await(ctx, remote, func(ctx context.Context) error {
-		return s.remote.PushContext(ctx, &git.PushOptions{
-			RefSpecs: []config.RefSpec{spec},
-			Auth:     s.auth, CABundle: remote.Auth.CA, ClientCert: remote.Auth.Cert, ClientKey: remote.Auth.Key,
-			ProxyOptions: remote.proxy(),
-		})
-	})
-	switch {
-	case errors.Is(err, git.NoErrAlreadyUpToDate):
-		return nil
-	case errors.Is(err, git.ErrNonFastForwardUpdate):
-		return remote.errorf(op, ErrMoved, "somebody else changed %s", spec.Dst(""))
-	}
-	return remote.fail(op, s.explain(err))
-}
-
-// session is what one conversation needs.
-type session struct {
-	remote *git.Remote
-	auth   transport.AuthMethod
-}
-
-func (r Remote) open(op string, s storage.Storer) (*session, error) {
-	u, err := r.check(op)
-	if err != nil {
-		return nil, err
-	}
-	if problem := r.Auth.problem(u.Scheme); problem != "" {
-		return nil, r.errorf(op, ErrAuth, "%s", problem)
-	}
-	auth, err := r.Auth.method(u)
-	if err != nil {
-		return nil, r.fail(op, err)
-	}
-	return &session{
-		remote: git.NewRemote(s, &config.RemoteConfig{Name: "origin", URLs: []string{r.URL}}),
-		auth:   auth,
-	}, nil
-}
-
-func (s *session) explain(err error) error {
-	if a, ssh := s.auth.(*sshAuth); ssh && err != nil {
-		return a.explain(err)
-	}
-	return err
-}
-
-// await runs one conversation within the remote's timeout. The SSH transport does not heed a context while it dials,
-// hence the goroutine: it ends on its own when the dial does.
-func await(ctx context.Context, remote Remote, talk func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, remote.timeout())
-	done := make(chan error, 1)
-	go func() {
-		defer cancel()
-		done <- talk(ctx)
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-done: // both at once: the result counts
-		return err
-	default:
-		cancel()
-		return ctx.Err() //nolint:wrapcheck // classified by the caller
-	}
+	return advertise(refs).suggestion()
 }

@@ -8,12 +8,13 @@ import (
 	"net"
 	stdhttp "net/http"
 	"net/url"
-	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"github.com/skeema/knownhosts"
+
+	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/sources/git/pack"
+	"slipway.dev/slipway/sources/git/wire"
+	"slipway.dev/slipway/sources/tree"
 )
 
 var (
@@ -64,28 +65,26 @@ func (r Remote) fail(op string, err error) error {
 		return err
 	}
 	detail, kind := classify(err)
-	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.scrub(detail)}
+	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.Scrubber().Text(detail)}
 }
 
 func (r Remote) errorf(op string, kind error, format string, a ...any) error {
-	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.scrub(fmt.Sprintf(format, a...))}
+	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.Scrubber().Text(fmt.Sprintf(format, a...))}
 }
 
 func classify(err error) (detail string, kind error) {
 	switch {
-	case errors.Is(err, transport.ErrAuthenticationRequired):
-		return "the server wants credentials; name a Secret with username and password or bearerToken", ErrAuth
-	case errors.Is(err, transport.ErrAuthorizationFailed):
+	case errors.Is(err, wire.ErrUnauthorized):
+		return "the server wants credentials, or others; name a Secret with username and password or bearerToken", ErrAuth
+	case errors.Is(err, wire.ErrForbidden):
 		return "the server refused the credentials", ErrAuth
-	case errors.Is(err, errSSHAuth), knownhosts.IsHostKeyChanged(err), knownhosts.IsHostUnknown(err):
+	case errors.Is(err, errSSHAuth), errors.Is(err, errApp), knownhosts.IsHostKeyChanged(err), knownhosts.IsHostUnknown(err):
 		return err.Error(), ErrAuth
-	case errors.Is(err, transport.ErrRepositoryNotFound):
+	case errors.Is(err, wire.ErrNoRepository):
 		return "there is no such repository, or it is hidden from these credentials", ErrNotFound
-	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return "the repository has no commits yet", ErrNotFound
-	case errors.Is(err, plumbing.ErrObjectNotFound):
-		return "the server did not send the object", ErrNotFound
-	case errors.Is(err, errPackTooLarge):
+	case errors.Is(err, pack.ErrNotFound):
+		return "the server did not send all that was asked for: " + err.Error(), ErrNotFound
+	case refused(err):
 		return err.Error(), ErrRefused
 	case unreachable(err):
 		return err.Error(), ErrUnreachable
@@ -93,21 +92,29 @@ func classify(err error) (detail string, kind error) {
 	return err.Error(), nil
 }
 
+// refused reports whether an error is a limit or a policy of ours.
+func refused(err error) bool {
+	for _, limit := range []error{
+		errPackTooLarge, errTooMany, errName, ErrRefused, tree.ErrPath, pack.ErrTooLarge, pack.ErrMalformed, wire.ErrTooLarge, wire.ErrRedirect, egress.ErrForbidden,
+	} {
+		if errors.Is(err, limit) {
+			return true
+		}
+	}
+	return false
+}
+
 func unreachable(err error) bool {
 	var (
 		network net.Error
-		wrapped *plumbing.UnexpectedError
-		status  *githttp.Err
+		status  *wire.StatusError
 		address *url.Error
 	)
-	if errors.As(err, &wrapped) { // it does not unwrap
-		err = wrapped.Err
-	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return true
 	case errors.As(err, &status):
-		return status.StatusCode() >= 500 || status.StatusCode() == stdhttp.StatusTooManyRequests
+		return status.Code >= 500 || status.Code == stdhttp.StatusTooManyRequests
 	}
 	return errors.As(err, &network) || errors.As(err, &address)
 }
@@ -120,18 +127,4 @@ func redact(raw string) string {
 	}
 	u.User = nil
 	return u.String()
-}
-
-// scrub removes whatever the remote keeps secret from a text.
-func (r Remote) scrub(text string) string {
-	for _, secret := range r.Auth.secrets() {
-		text = strings.ReplaceAll(text, secret, "***")
-	}
-	if u, err := url.Parse(r.URL); err == nil && u.User != nil {
-		text = strings.ReplaceAll(text, u.User.String()+"@", "")
-		if password, set := u.User.Password(); set && password != "" {
-			text = strings.ReplaceAll(text, password, "***")
-		}
-	}
-	return text
 }

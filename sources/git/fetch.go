@@ -4,113 +4,232 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"runtime"
 	"strings"
-	"sync"
 
-	"github.com/go-git/go-billy/v5/osfs"
-	"github.com/go-git/go-git/v5/config"
-	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/storage/filesystem"
-
+	"slipway.dev/slipway/sources/git/pack"
+	"slipway.dev/slipway/sources/git/wire"
 	"slipway.dev/slipway/sources/tree"
 )
 
-// Options narrow what a fetched tree shows.
+// Options narrow what a fetched tree shows, and say what must hold before it is.
 type Options struct {
 	// Ignore are lines in the syntax of a .gitignore file. They are applied after the defaults, which leave out
 	// version control files and disk images, and after the .sourceignore files of the tree.
 	Ignore string
-	// Sparse are directories; when there are any, only files below them are shown.
+	// Sparse are directories; when there are any, only files below them are shown and, where the server can do it,
+	// transferred.
 	Sparse []string
+	// Submodules brings those of the same host too.
+	Submodules bool
+	// Verify is called with the commit, and the tag that led to it, before any file is looked at. Its error ends the
+	// fetch and is returned as it is.
+	Verify func(Objects) error
 }
 
-// fetched is where the commit lands in our own storage.
-const fetched = "refs/heads/fetched"
+// Objects are what signatures are made on, as they stand in the repository.
+type Objects struct {
+	// Commit as Git stores it.
+	Commit []byte
+	// Tag is the annotated tag as Git stores it; nil when none led to the commit.
+	Tag []byte
+}
 
-// errLocal marks a failure on our side.
-var errLocal = errors.New("keep pack on disk")
-
-var errPackTooLarge = errors.New("the pack is too large; disk images belong in a registry, not in the source")
-
-// Fetch brings the files of one commit, without history. The tree reads from a pack on disk, which goes when the tree
-// is closed (it implements io.Closer) or collected.
+// Fetch brings the files of one commit, without history. The tree reads from packs on disk, which go when the tree is
+// closed (it implements io.Closer) or collected.
 func (c *Client) Fetch(ctx context.Context, remote Remote, revision Revision, options Options) (fs.FS, error) {
 	const op = "fetch"
 	show, err := newFilter(options)
 	if err != nil {
 		return nil, remote.errorf(op, ErrRefused, "%s", err)
 	}
-	p, err := c.bring(ctx, remote, revision)
+	ctx, cancel := context.WithTimeout(ctx, remote.timeout())
+	defer cancel()
+	f := &checkout{client: c, options: options, show: show, left: c.limits.Entries}
+	t, err := f.run(ctx, remote, revision)
 	if err != nil {
-		return nil, err
-	}
-	t, err := p.tree(revision.Commit, show)
-	if err != nil {
-		return nil, errors.Join(remote.fail(op, err), p.Close())
+		return nil, errors.Join(remote.fail(op, err), f.Close())
 	}
 	return t, nil
 }
 
-// attempt is one way to get at a commit.
-type attempt struct {
-	source string // commit or reference
-	depth  int
+// checkout gathers the files of a commit, and of the submodules in it.
+type checkout struct {
+	client  *Client
+	options Options
+	show    *filter
+	repos   []*objects
+	entries []tree.Entry
+	blobs   map[string]blob
+	left    int // entries that may still be met
+	modules int // submodules so far
 }
 
-// attempts are the ways to get at a commit, the cheapest first: by itself, which not every server allows; as the tip
-// of its reference; within the history of its reference.
-func attempts(revision Revision) []attempt {
-	list := []attempt{{revision.Commit, 1}}
-	for _, name := range candidates(revision.Ref) {
-		list = append(list, attempt{"+" + name, 1}, attempt{"+" + name, 0})
+// blob is where the content of a file stands.
+type blob struct {
+	repo *objects
+	hash pack.Hash
+}
+
+// Close removes all packs.
+func (f *checkout) Close() error {
+	var errs []error
+	for _, r := range f.repos {
+		errs = append(errs, r.Close())
 	}
-	return list
+	return errors.Join(errs...)
 }
 
-// bring fetches a commit. A server that does not know the commit answers in words that differ from server to server,
-// so whatever is not a known failure only means that the next way is tried.
-func (c *Client) bring(ctx context.Context, remote Remote, revision Revision) (*pack, error) {
-	var found bool
-	for _, a := range attempts(revision) {
-		p, err := c.try(ctx, remote, revision.Commit, a)
-		if p != nil || decisive(err) {
-			return p, err
+func (f *checkout) run(ctx context.Context, remote Remote, revision Revision) (fs.FS, error) {
+	f.blobs = map[string]blob{}
+	if err := f.repository(ctx, remote, revision, place{verify: f.options.Verify}); err != nil {
+		return nil, err
+	}
+	files, err := tree.New(f.entries, f.open)
+	if err != nil {
+		return nil, fmt.Errorf("read files of commit %s: %w", revision.Commit, err)
+	}
+	t := &checkedOut{FS: files, files: f}
+	runtime.AddCleanup(t, func(repos []*objects) {
+		for _, r := range repos {
+			_ = r.Close()
 		}
-		found = found || err == nil
+	}, f.repos)
+	return t, nil
+}
+
+// checkedOut is a tree that keeps its packs.
+type checkedOut struct {
+	*tree.FS
+	files *checkout
+}
+
+// Close removes the packs that the tree reads from.
+func (t *checkedOut) Close() error { return t.files.Close() }
+
+// place is where a repository's files go: the root, or a submodule's directory.
+type place struct {
+	dir    string
+	depth  int
+	verify func(Objects) error
+}
+
+// repository fetches one commit and lists its files.
+func (f *checkout) repository(ctx context.Context, remote Remote, revision Revision, at place) error {
+	s, err := f.client.open(ctx, "fetch", remote)
+	if err != nil {
+		return err
 	}
-	if found {
-		return nil, remote.errorf("fetch", ErrMoved, "%s no longer has the commit %s", revision.Ref, revision.Commit)
+	defer s.Close()
+	repo, err := f.client.newObjects()
+	if err != nil {
+		return err
 	}
-	return nil, remote.errorf("fetch", ErrNotFound, "the server has no commit %s or gives out no bare commits; name the branch that has it as well", revision.Commit)
+	f.repos = append(f.repos, repo)
+	if err := repo.bring(ctx, s, revision, f.filter(s)); err != nil {
+		return s.fail("fetch", err)
+	}
+	if at.verify != nil {
+		signed, err := repo.signed(revision)
+		if err != nil {
+			return s.fail("fetch", err)
+		}
+		if err := at.verify(signed); err != nil {
+			return &verification{err}
+		}
+	}
+	modules, err := f.list(ctx, s, repo, revision.Commit, at)
+	if err != nil {
+		return s.fail("fetch", err)
+	}
+	s.Close()
+	return f.descend(ctx, remote, modules, at)
+}
+
+// verification is an error of the caller's own.
+type verification struct{ error }
+
+func (e *verification) Unwrap() error { return e.error }
+
+// filter says what the server may leave out: all files when few are wanted, else only those that are too large.
+func (f *checkout) filter(s *session) string {
+	switch {
+	case !s.Filters() || !s.GivesAny():
+		return ""
+	case len(f.show.sparse) > 0:
+		return "blob:none"
+	}
+	return fmt.Sprintf("blob:limit=%d", f.client.limits.File+1)
+}
+
+// bring fetches a commit: by itself, which not every server allows, or within the history of its reference. A server
+// that does not know a commit answers in words that differ from server to server, so whatever is not a known failure
+// only means that the next way is tried.
+func (o *objects) bring(ctx context.Context, s *session, revision Revision, filter string) error {
+	o.lazy = filter == "blob:none"
+	want := revision.Commit
+	if revision.Tag != "" {
+		want = revision.Tag
+	}
+	err := o.receive(ctx, s, wire.Request{Wants: []string{want}, Depth: 1, Filter: filter})
+	if err == nil && o.has(revision.Commit) {
+		return nil
+	}
+	if decisive(err) {
+		return err
+	}
+	return o.dig(ctx, s, revision, filter)
+}
+
+// dig looks for a commit in the history of its reference.
+func (o *objects) dig(ctx context.Context, s *session, revision Revision, filter string) error {
+	again, err := s.reopen(ctx)
+	if err != nil {
+		return err
+	}
+	defer again.Close()
+	var tips []string
+	for _, name := range candidates(revision.Ref) {
+		refs, err := again.Refs(ctx, name)
+		if err != nil {
+			return err //nolint:wrapcheck // classified by the caller
+		}
+		if ref, found := advertise(refs)[name]; found {
+			tips = append(tips, ref.Hash)
+		}
+	}
+	if len(tips) == 0 {
+		return s.remote.errorf("fetch", ErrNotFound, "the server has no commit %s or gives out no bare commits; name the branch that has it as well", revision.Commit)
+	}
+	err = o.receive(ctx, again, wire.Request{Wants: tips[:1], Filter: filter})
+	switch {
+	case decisive(err):
+		return err
+	case err != nil || !o.has(revision.Commit):
+		return s.remote.errorf("fetch", ErrMoved, "%s no longer has the commit %s", revision.Ref, revision.Commit)
+	}
+	return nil
+}
+
+// reopen begins another conversation: over SSH one ends with the server's first refusal.
+func (s *session) reopen(ctx context.Context) (*session, error) {
+	return s.client.open(ctx, "fetch", s.remote)
 }
 
 // decisive reports whether an error ends the search for a commit.
 func decisive(err error) bool {
-	for _, kind := range []error{ErrAuth, ErrUnreachable, ErrRefused, errLocal, context.Canceled} {
-		if errors.Is(err, kind) {
+	if err == nil {
+		return false
+	}
+	_, kind := classify(err)
+	for _, k := range []error{ErrAuth, ErrRefused} {
+		if errors.Is(kind, k) {
 			return true
 		}
 	}
-	return false
-}
-
-// try fetches in one way. It returns no pack and no error when the commit was not among what came.
-func (c *Client) try(ctx context.Context, remote Remote, commit string, a attempt) (*pack, error) {
-	p, err := c.newPack()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errLocal, err)
-	}
-	over, err := c.fetchInto(ctx, remote, p, config.RefSpec(a.source+":"+fetched), a.depth)
-	if err == nil && p.HasEncodedObject(plumbing.NewHash(commit)) == nil {
-		return p, nil
-	}
-	return nil, errors.Join(err, p.closeAfter(over))
+	var said *wire.RemoteError
+	return errors.Is(kind, ErrUnreachable) && !errors.As(err, &said) || errors.Is(err, errLocal) || errors.Is(err, context.Canceled)
 }
 
 // candidates are the full names that a short one may stand for.
@@ -121,107 +240,15 @@ func candidates(ref string) []string {
 	case ref == "HEAD", strings.HasPrefix(ref, "refs/"):
 		return []string{ref}
 	}
-	return []string{plumbing.NewBranchReferenceName(ref).String(), plumbing.NewTagReferenceName(ref).String()}
+	return []string{heads + ref, tags + ref}
 }
 
-// pack is a bare repository in a temporary directory.
-type pack struct {
-	*filesystem.Storage
-	dir     string
-	maxSize int64
-	remove  func() error
-	mu      sync.Mutex // go-git's storage is not made for concurrent readers
-}
-
-func (c *Client) newPack() (*pack, error) {
-	if c.temp != "" {
-		if err := os.MkdirAll(c.temp, 0o700); err != nil {
-			return nil, fmt.Errorf("make directory for packs: %w", err)
-		}
+// signed returns the objects that may bear a signature.
+func (o *objects) signed(revision Revision) (Objects, error) {
+	commit, err := o.text(revision.Commit, pack.Commit)
+	if err != nil || revision.Tag == "" {
+		return Objects{Commit: commit}, err
 	}
-	dir, err := os.MkdirTemp(c.temp, packPrefix)
-	if err != nil {
-		return nil, fmt.Errorf("make directory for a pack: %w", err)
-	}
-	p := &pack{
-		Storage: filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(8*cache.MiByte), filesystem.Options{KeepDescriptors: true}),
-		dir:     dir,
-		maxSize: c.maxPack,
-		remove:  sync.OnceValue(func() error { return os.RemoveAll(dir) }),
-	}
-	if err := p.Init(); err != nil {
-		return nil, errors.Join(fmt.Errorf("make storage for a pack: %w", err), p.Close())
-	}
-	return p, nil
-}
-
-// Close removes the pack.
-func (p *pack) Close() error {
-	if err := errors.Join(p.Storage.Close(), p.remove()); err != nil {
-		return fmt.Errorf("remove pack: %w", err)
-	}
-	return nil
-}
-
-// closeAfter is Close that does not pull the storage away from a transfer which has not noticed yet that its time is up.
-func (p *pack) closeAfter(over <-chan struct{}) error {
-	select {
-	case <-over:
-		return p.Close()
-	default:
-		go func() {
-			<-over
-			_ = p.Close() // what is left is swept by the next NewClient
-		}()
-		return nil
-	}
-}
-
-// PackfileWriter limits what go-git writes to disk.
-func (p *pack) PackfileWriter() (io.WriteCloser, error) {
-	w, err := p.Storage.PackfileWriter()
-	if err != nil {
-		return nil, err //nolint:wrapcheck // passed through to go-git
-	}
-	return &limitedWriter{WriteCloser: w, left: p.maxSize}, nil
-}
-
-type limitedWriter struct {
-	io.WriteCloser
-	left int64
-}
-
-func (w *limitedWriter) Write(b []byte) (int, error) {
-	w.left -= int64(len(b))
-	if w.left < 0 {
-		return 0, errPackTooLarge
-	}
-	return w.WriteCloser.Write(b) //nolint:wrapcheck // a writer returns what it got
-}
-
-// packTree is a tree that keeps its pack.
-type packTree struct {
-	*tree.FS
-	pack *pack
-}
-
-// Close removes the pack that the tree reads from.
-func (t *packTree) Close() error { return t.pack.Close() }
-
-func (p *pack) tree(commit string, show *filter) (fs.FS, error) {
-	c, err := object.GetCommit(p, plumbing.NewHash(commit))
-	if err != nil {
-		return nil, fmt.Errorf("read commit %s: %w", commit, err)
-	}
-	w := &walk{pack: p, show: show, hashes: map[string]plumbing.Hash{}}
-	if err := w.directory("", c.TreeHash); err != nil {
-		return nil, err
-	}
-	files, err := tree.New(w.entries, w.open)
-	if err != nil {
-		return nil, fmt.Errorf("read files of commit %s: %w", commit, err)
-	}
-	t := &packTree{FS: files, pack: p}
-	runtime.AddCleanup(t, func(remove func() error) { _ = remove() }, p.remove)
-	return t, nil
+	tag, err := o.text(revision.Tag, pack.Tag)
+	return Objects{Commit: commit, Tag: tag}, err
 }

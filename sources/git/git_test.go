@@ -16,13 +16,25 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/sources/git"
 	"slipway.dev/slipway/sources/tree"
 )
 
+// newClient returns a client that may connect to the servers of the tests.
+func newClient(options ...git.Option) *git.Client {
+	return git.NewClient(append([]git.Option{git.WithEgress(egress.Policy{Allow: egress.Loopback})}, options...)...)
+}
+
+func limited(change func(*git.Limits)) git.Limits {
+	l := git.DefaultLimits
+	change(&l)
+	return l
+}
+
 func fetch(t *testing.T, remote git.Remote, revision git.Revision, o git.Options) fs.FS {
 	t.Helper()
-	files, err := git.NewClient(git.WithTempDir(t.TempDir())).Fetch(t.Context(), remote, revision, o)
+	files, err := newClient(git.WithTempDir(t.TempDir())).Fetch(t.Context(), remote, revision, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +67,7 @@ func TestResolveAndFetchEachKindOfReference(t *testing.T) {
 	commits["feature/x"] = s.commit(map[string]string{"vm.yaml": "feature"})
 	run(t, s.clone, "tag", "-a", "v1.2.0", "-m", "annotated")
 	commits["v1.2.0"] = s.head()
+	tag := run(t, s.clone, "rev-parse", "refs/tags/v1.2.0")
 	commits["v1.10.0"] = s.commit(map[string]string{"vm.yaml": "newer"})
 	run(t, s.clone, "tag", "v1.10.0")
 	run(t, s.clone, "tag", "v2.0.0-rc.1")
@@ -68,21 +81,21 @@ func TestResolveAndFetchEachKindOfReference(t *testing.T) {
 	}{
 		"HEAD of the remote": {git.Ref{}, git.Revision{Ref: "main", Commit: commits["main"]}},
 		"branch":             {git.Ref{Branch: "feature/x"}, git.Revision{Ref: "feature/x", Commit: commits["v1.10.0"]}},
-		"annotated tag":      {git.Ref{Tag: "v1.2.0"}, git.Revision{Ref: "v1.2.0", Commit: commits["v1.2.0"]}},
+		"annotated tag":      {git.Ref{Tag: "v1.2.0"}, git.Revision{Ref: "v1.2.0", Commit: commits["v1.2.0"], Tag: tag}},
 		"plain tag":          {git.Ref{Tag: "nightly"}, git.Revision{Ref: "nightly", Commit: commits["v1.10.0"]}},
 		"range":              {git.Ref{SemVer: ">=1.0.0"}, git.Revision{Ref: "v1.10.0", Commit: commits["v1.10.0"]}},
-		"range with bound":   {git.Ref{SemVer: "1.x <1.5"}, git.Revision{Ref: "v1.2.0", Commit: commits["v1.2.0"]}},
+		"range with bound":   {git.Ref{SemVer: "1.x <1.5"}, git.Revision{Ref: "v1.2.0", Commit: commits["v1.2.0"], Tag: tag}},
 		"name":               {git.Ref{Name: "refs/pull/7/head"}, git.Revision{Ref: "refs/pull/7/head", Commit: commits["pull"]}},
 		"commit":             {git.Ref{Commit: strings.ToUpper(commits["v1.2.0"])}, git.Revision{Commit: commits["v1.2.0"]}},
 		"commit of a branch": {git.Ref{Commit: commits["v1.2.0"], Branch: "feature/x"}, git.Revision{Ref: "feature/x", Commit: commits["v1.2.0"]}},
 		"name before range":  {git.Ref{Name: "refs/heads/main", SemVer: ">=1.0.0", Tag: "nightly", Branch: "feature/x"}, git.Revision{Ref: "refs/heads/main", Commit: commits["main"]}},
-		"range before tag":   {git.Ref{SemVer: "<1.5", Tag: "nightly", Branch: "main"}, git.Revision{Ref: "v1.2.0", Commit: commits["v1.2.0"]}},
+		"range before tag":   {git.Ref{SemVer: "<1.5", Tag: "nightly", Branch: "main"}, git.Revision{Ref: "v1.2.0", Commit: commits["v1.2.0"], Tag: tag}},
 		"tag before branch":  {git.Ref{Tag: "nightly", Branch: "main"}, git.Revision{Ref: "nightly", Commit: commits["v1.10.0"]}},
 	}
 	remote := git.Remote{URL: s.url}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := git.NewClient().Resolve(t.Context(), remote, test.ref)
+			got, err := newClient().Resolve(t.Context(), remote, test.ref)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +147,7 @@ func TestResolveErrors(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := git.NewClient().Resolve(t.Context(), git.Remote{URL: test.url}, test.ref)
+			_, err := newClient().Resolve(t.Context(), git.Remote{URL: test.url}, test.ref)
 			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.names) {
 				t.Fatalf("Resolve() = %v, want %v that says %q", err, test.want, test.names)
 			}
@@ -149,15 +162,15 @@ func TestFetchErrors(t *testing.T) {
 	s := newServer(t)
 	remote := git.Remote{URL: s.url}
 	unknown := git.Revision{Commit: strings.Repeat("1", 40)}
-	if _, err := git.NewClient().Fetch(t.Context(), remote, unknown, git.Options{}); !errors.Is(err, git.ErrNotFound) {
+	if _, err := newClient().Fetch(t.Context(), remote, unknown, git.Options{}); !errors.Is(err, git.ErrNotFound) {
 		t.Errorf("Fetch(unknown commit) = %v, want ErrNotFound", err)
 	}
 	here := git.Revision{Ref: "main", Commit: s.head()}
-	if _, err := git.NewClient().Fetch(t.Context(), remote, here, git.Options{Sparse: []string{"../x"}}); !errors.Is(err, git.ErrRefused) {
+	if _, err := newClient().Fetch(t.Context(), remote, here, git.Options{Sparse: []string{"../x"}}); !errors.Is(err, git.ErrRefused) {
 		t.Errorf("Fetch(sparse ../x) = %v, want ErrRefused", err)
 	}
 	dir := t.TempDir()
-	if _, err := git.NewClient(git.WithTempDir(dir), git.WithMaxPack(10)).Fetch(t.Context(), remote, here, git.Options{}); !errors.Is(err, git.ErrRefused) {
+	if _, err := newClient(git.WithTempDir(dir), git.WithLimits(limited(func(l *git.Limits) { l.Pack = 10 }))).Fetch(t.Context(), remote, here, git.Options{}); !errors.Is(err, git.ErrRefused) {
 		t.Errorf("Fetch(large pack) = %v, want ErrRefused", err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
@@ -178,7 +191,7 @@ func TestTimeout(t *testing.T) {
 			remote.Auth = git.Auth{Identity: key, KnownHosts: []byte("")}
 			remote.Auth.KnownHosts = []byte("example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFxcXHmwaGnJ8scJaEN5RzklBPZpVSic4GdaAsKjQoeA\n")
 		}
-		if _, err := git.NewClient().Resolve(t.Context(), remote, git.Ref{}); !errors.Is(err, git.ErrUnreachable) {
+		if _, err := newClient().Resolve(t.Context(), remote, git.Ref{}); !errors.Is(err, git.ErrUnreachable) {
 			t.Errorf("Resolve(%s) = %v, want ErrUnreachable", url, err)
 		}
 	}
@@ -261,7 +274,7 @@ func TestCommitFromAServerWithoutBareCommits(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			files, err := git.NewClient().Fetch(t.Context(), remote, test.revision, git.Options{})
+			files, err := newClient().Fetch(t.Context(), remote, test.revision, git.Options{})
 			if !errors.Is(err, test.want) {
 				t.Fatalf("Fetch() = %v, want %v", err, test.want)
 			}
@@ -317,7 +330,7 @@ func TestHTTPCredentials(t *testing.T) {
 			}
 			auth, err := git.ParseAuth(secret, web.URL+"/demo.git")
 			if err == nil {
-				_, err = git.NewClient().Resolve(t.Context(), git.Remote{URL: web.URL + "/demo.git", Auth: auth}, git.Ref{})
+				_, err = newClient().Resolve(t.Context(), git.Remote{URL: web.URL + "/demo.git", Auth: auth}, git.Ref{})
 			}
 			if !errors.Is(err, test.want) {
 				t.Fatalf("Resolve() = %v, want %v", err, test.want)
@@ -370,7 +383,7 @@ func TestSSHCredentials(t *testing.T) {
 				t.Fatalf("ParseAuth() = %v, want %v", err, test.parse)
 			}
 			if err == nil {
-				_, err = git.NewClient().Resolve(t.Context(), git.Remote{URL: url, Auth: auth}, git.Ref{})
+				_, err = newClient().Resolve(t.Context(), git.Remote{URL: url, Auth: auth}, git.Ref{})
 				if !errors.Is(err, test.resolve) {
 					t.Fatalf("Resolve() = %v, want %v", err, test.resolve)
 				}
@@ -391,7 +404,7 @@ func TestServerError(t *testing.T) {
 	defer web.Close()
 	for code, want := range map[int]error{500: git.ErrUnreachable, 503: git.ErrUnreachable, 429: git.ErrUnreachable, 404: git.ErrNotFound, 403: git.ErrAuth} {
 		status = code
-		if _, err := git.NewClient().Resolve(t.Context(), git.Remote{URL: web.URL + "/x"}, git.Ref{}); !errors.Is(err, want) {
+		if _, err := newClient().Resolve(t.Context(), git.Remote{URL: web.URL + "/x"}, git.Ref{}); !errors.Is(err, want) {
 			t.Errorf("status %d: %v, want %v", code, err, want)
 		}
 	}
@@ -407,7 +420,7 @@ func TestServerThatEchoesCredentials(t *testing.T) {
 	web.Start()
 	defer web.Close()
 	for _, auth := range []git.Auth{{Username: "me", Password: "hunter2"}, {BearerToken: "hunter2"}} {
-		_, err := git.NewClient().Resolve(t.Context(), git.Remote{URL: web.URL + "/x", Auth: auth}, git.Ref{})
+		_, err := newClient().Resolve(t.Context(), git.Remote{URL: web.URL + "/x", Auth: auth}, git.Ref{})
 		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "bWU6aHVudGVyMg") {
 			t.Errorf("the error shows a credential: %v", err)
 		}
@@ -422,7 +435,7 @@ func TestFetchThatTakesTooLong(t *testing.T) {
 	web.Start()
 	defer web.Close()
 	remote := git.Remote{URL: web.URL + "/demo.git", Timeout: 10 * time.Millisecond}
-	if _, err := git.NewClient(git.WithTempDir(t.TempDir())).Fetch(t.Context(), remote, revision, git.Options{}); !errors.Is(err, git.ErrUnreachable) {
+	if _, err := newClient(git.WithTempDir(t.TempDir())).Fetch(t.Context(), remote, revision, git.Options{}); !errors.Is(err, git.ErrUnreachable) {
 		t.Errorf("Fetch() = %v, want ErrUnreachable", err)
 	}
 }
@@ -448,7 +461,7 @@ func TestParseRevision(t *testing.T) {
 func TestClosedTreeLeavesNothing(t *testing.T) {
 	s := newServer(t)
 	dir := t.TempDir()
-	files, err := git.NewClient(git.WithTempDir(dir)).Fetch(t.Context(), git.Remote{URL: s.url}, git.Revision{Commit: s.head()}, git.Options{})
+	files, err := newClient(git.WithTempDir(dir)).Fetch(t.Context(), git.Remote{URL: s.url}, git.Revision{Commit: s.head()}, git.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,7 +481,7 @@ func TestNewClientRemovesPacksOfAKilledProcess(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "pack-123", "objects"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	git.NewClient(git.WithTempDir(dir))
+	newClient(git.WithTempDir(dir))
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}

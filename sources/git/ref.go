@@ -1,14 +1,25 @@
 package git
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
-	"github.com/go-git/go-git/v5/plumbing"
+
+	"slipway.dev/slipway/sources/git/wire"
 )
+
+// Where the references of branches and tags stand.
+const (
+	heads = "refs/heads/"
+	tags  = "refs/tags/"
+)
+
+// errNoRef says that a server does not have a reference.
+var errNoRef = errors.New("the repository has no")
 
 // Ref names what to fetch. The first field that is set wins, in the order Commit, Name, SemVer, Tag, Branch; an empty
 // Ref is the remote's HEAD.
@@ -29,6 +40,8 @@ type Revision struct {
 	Ref string
 	// Commit is a full SHA-1 in lower case.
 	Commit string
+	// Tag is the full SHA-1 of the annotated tag that led to the commit; empty when none did.
+	Tag string
 }
 
 const commitSeparator = "sha1:"
@@ -57,59 +70,73 @@ func ParseRevision(s string) (Revision, error) {
 }
 
 // advertised is what a server says it has.
-type advertised map[plumbing.ReferenceName]*plumbing.Reference
+type advertised map[string]wire.Ref
 
-// commit returns the commit that a reference leads to; tags are peeled.
-func (a advertised) commit(name plumbing.ReferenceName) (string, bool) {
-	for range 5 { // HEAD → branch is the usual chain, and no server needs more
-		ref, found := a[name]
-		switch {
-		case !found:
-			return "", false
-		case ref.Type() == plumbing.SymbolicReference:
-			name = ref.Target()
-			continue
-		}
-		if peeled, found := a[name+"^{}"]; found {
-			return peeled.Hash().String(), true
-		}
-		return ref.Hash().String(), true
+func advertise(refs []wire.Ref) advertised {
+	a := make(advertised, len(refs))
+	for _, r := range refs {
+		a[r.Name] = r
 	}
-	return "", false
+	return a
 }
 
-// choose applies the precedence of Ref. The error, if any, is meant to follow "not found: ".
+// prefixes of the names that the choice depends on.
+func (r Ref) prefixes() []string {
+	switch {
+	case r.Name != "":
+		return []string{r.Name}
+	case r.SemVer != "":
+		return []string{tags}
+	case r.Tag != "":
+		return []string{tags + r.Tag}
+	case r.Branch != "":
+		return []string{heads + r.Branch}
+	}
+	return []string{"HEAD"}
+}
+
+// choose applies the precedence of Ref.
 func (a advertised) choose(ref Ref) (Revision, error) {
 	switch {
 	case ref.Name != "":
-		return a.named(plumbing.ReferenceName(ref.Name), ref.Name)
+		return a.named(ref.Name, ref.Name)
 	case ref.SemVer != "":
 		return a.highest(ref.SemVer)
 	case ref.Tag != "":
-		return a.named(plumbing.NewTagReferenceName(ref.Tag), ref.Tag)
+		return a.named(tags+ref.Tag, ref.Tag)
 	case ref.Branch != "":
-		return a.named(plumbing.NewBranchReferenceName(ref.Branch), ref.Branch)
+		return a.named(heads+ref.Branch, ref.Branch)
 	}
 	return a.head()
 }
 
-func (a advertised) named(full plumbing.ReferenceName, short string) (Revision, error) {
-	commit, found := a.commit(full)
+func (a advertised) named(full, short string) (Revision, error) {
+	ref, found := a[full]
 	if !found {
-		return Revision{}, fmt.Errorf("the repository has no %s%s", full, a.suggestion())
+		return Revision{}, fmt.Errorf("%w %s", errNoRef, full)
 	}
-	return Revision{Ref: short, Commit: commit}, nil
+	if ref.Peeled != "" {
+		return Revision{Ref: short, Commit: ref.Peeled, Tag: ref.Hash}, nil
+	}
+	return Revision{Ref: short, Commit: ref.Hash}, nil
 }
 
 func (a advertised) head() (Revision, error) {
-	ref, found := a[plumbing.HEAD]
-	if !found {
-		return Revision{}, fmt.Errorf("the repository has no HEAD; name a branch%s", a.suggestion())
+	ref, found := a["HEAD"]
+	switch {
+	case found && !fullSHA1.MatchString(ref.Hash):
+		return Revision{}, fmt.Errorf("%w branch %s yet, which HEAD points to", errNoRef, ref.Target)
+	case !found:
+		return Revision{}, fmt.Errorf("%w HEAD; name a branch", errNoRef)
+	case strings.HasPrefix(ref.Target, "refs/"):
+		return Revision{Ref: short(ref.Target), Commit: ref.Hash}, nil
 	}
-	if ref.Type() == plumbing.SymbolicReference {
-		return a.named(ref.Target(), ref.Target().Short())
-	}
-	return Revision{Ref: "HEAD", Commit: ref.Hash().String()}, nil
+	return Revision{Ref: "HEAD", Commit: ref.Hash}, nil
+}
+
+// short is a reference's name as people write it.
+func short(name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, heads), tags)
 }
 
 func (a advertised) highest(constraint string) (Revision, error) {
@@ -118,12 +145,13 @@ func (a advertised) highest(constraint string) (Revision, error) {
 		return Revision{}, fmt.Errorf("%q is not a range of semantic versions: %w", constraint, err)
 	}
 	var best *semver.Version
-	var tag plumbing.ReferenceName
+	var tag string
 	for name := range a {
-		if !name.IsTag() || strings.HasSuffix(name.String(), "^{}") {
+		short, found := strings.CutPrefix(name, tags)
+		if !found {
 			continue
 		}
-		v, err := semver.NewVersion(name.Short())
+		v, err := semver.NewVersion(short)
 		if err != nil || !wanted.Check(v) {
 			continue
 		}
@@ -134,15 +162,15 @@ func (a advertised) highest(constraint string) (Revision, error) {
 	if best == nil {
 		return Revision{}, fmt.Errorf("no tag is in the range %q", constraint)
 	}
-	return a.named(tag, tag.Short())
+	return a.named(tag, short(tag))
 }
 
 // suggestion lists a few branches, for whoever misspelled one.
 func (a advertised) suggestion() string {
 	var branches []string
 	for name := range a {
-		if name.IsBranch() {
-			branches = append(branches, name.Short())
+		if branch, found := strings.CutPrefix(name, heads); found {
+			branches = append(branches, branch)
 		}
 	}
 	if len(branches) == 0 {
@@ -154,3 +182,23 @@ func (a advertised) suggestion() string {
 	}
 	return "; it has the branches " + strings.Join(branches, ", ")
 }
+
+// problem says why a name cannot be that of a reference, or "".
+func problem(name string) string {
+	bad := strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("~^:?*[\\", r) })
+	switch {
+	case bad, strings.Contains(name, ".."), strings.Contains(name, "@{"), strings.Contains(name, "//"), len(name) > maxRef:
+		return "has something in it that no reference's name has"
+	case strings.HasPrefix(name, "/"), strings.HasSuffix(name, "/"), strings.HasSuffix(name, "."), strings.HasPrefix(name, "-"):
+		return "begins or ends as no reference's name does"
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") {
+			return "has a part that no reference's name has"
+		}
+	}
+	return ""
+}
+
+// maxRef is the longest name of a reference, in bytes.
+const maxRef = 1024

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing/transport"
+	"slipway.dev/slipway/internal/scrub"
 )
 
 // DefaultTimeout bounds one conversation with a server when the remote does not say otherwise.
@@ -19,13 +19,40 @@ type Remote struct {
 	Auth Auth
 	// Proxy is used for HTTP, HTTPS and SSH when its URL is set.
 	Proxy Proxy
-	// Timeout bounds each conversation; zero is DefaultTimeout.
+	// Timeout bounds each operation; zero is DefaultTimeout.
 	Timeout time.Duration
 }
 
-// Proxy is an HTTP or SOCKS5 proxy.
+// Proxy is an HTTP or SOCKS5 proxy. It prints as "(proxy)".
 type Proxy struct {
-	URL, Username, Password string
+	// URL of the proxy: http, https, socks5 or socks5h.
+	URL string
+	// Username and Password to log in to it, if it wants that.
+	Username, Password string
+}
+
+// String hides the credentials from logs.
+func (Proxy) String() string { return "(proxy)" }
+
+// GoString hides the credentials from logs.
+func (Proxy) GoString() string { return "(proxy)" }
+
+// url parses the proxy's address; without one it is nil.
+func (p Proxy) url() (*url.URL, string) {
+	if p.URL == "" {
+		return nil, ""
+	}
+	u, err := url.Parse(p.URL)
+	if err != nil || u.Hostname() == "" {
+		return nil, "the proxy's address does not parse; write http://host:port or socks5://host:port"
+	}
+	if !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+		return nil, "the proxy's address begins with none of http, https and socks5"
+	}
+	if p.Username != "" {
+		u.User = url.UserPassword(p.Username, p.Password)
+	}
+	return u, ""
 }
 
 func (r Remote) timeout() time.Duration {
@@ -44,7 +71,7 @@ func (r Remote) check(op string) (*url.URL, error) {
 	if !slices.Contains([]string{"https", "http", "ssh"}, u.Scheme) {
 		return nil, r.errorf(op, ErrRefused, "only https, http and ssh are spoken; write https://host/path or ssh://git@host/path")
 	}
-	if u.Hostname() == "" || u.Opaque != "" {
+	if u.Hostname() == "" || u.Opaque != "" || u.Fragment != "" {
 		return nil, r.errorf(op, ErrRefused, "the URL names no host")
 	}
 	if _, set := u.User.Password(); set {
@@ -56,6 +83,14 @@ func (r Remote) check(op string) (*url.URL, error) {
 	return u, nil
 }
 
-func (r Remote) proxy() transport.ProxyOptions {
-	return transport.ProxyOptions{URL: r.Proxy.URL, Username: r.Proxy.Username, Password: r.Proxy.Password}
+// Scrubber removes from texts what the remote keeps secret.
+func (r Remote) Scrubber() scrub.Scrubber {
+	secrets := append(r.Auth.secrets(), r.Proxy.Password)
+	for _, raw := range []string{r.URL, r.Proxy.URL} {
+		if u, err := url.Parse(raw); err == nil && u.User != nil {
+			password, _ := u.User.Password()
+			secrets = append(secrets, password)
+		}
+	}
+	return scrub.New(secrets...)
 }

@@ -1,6 +1,7 @@
 package ignore
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
@@ -27,6 +28,11 @@ func (r *Rules) Add(dir, lines string) {
 		domain = strings.Split(dir, "/")
 	}
 	r.patterns = append(r.patterns, parse(lines, domain)...)
+}
+
+// Clone returns rules to which more can be added without changing these.
+func (r *Rules) Clone() *Rules {
+	return &Rules{patterns: slices.Clone(r.patterns), last: r.last}
 }
 
 // defaults leave out version control and disk images, compressed or not.

@@ -19,6 +19,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/memory"
 	"github.com/google/go-cmp/cmp"
 
+	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/local/gitserver"
 	"slipway.dev/slipway/sources/git"
 )
@@ -56,7 +57,7 @@ func newRemote(t *testing.T) (remote git.Remote, bare, commit string) {
 
 func TestAppendIsReadByGit(t *testing.T) {
 	remote, bare, commit := newRemote(t)
-	n := New(git.NewClient())
+	n := New(git.NewClient(git.WithEgress(egress.Policy{Allow: egress.Loopback})))
 	for _, text := range []string{"health: Progressing\n", "health: Healthy\n", "health: Healthy\n", ""} {
 		if err := n.Append(t.Context(), remote, Ref, commit, []byte(text)); err != nil {
 			t.Fatal(err)
@@ -80,7 +81,7 @@ func TestAppendIsReadByGit(t *testing.T) {
 
 func TestReadWithoutNote(t *testing.T) {
 	remote, _, commit := newRemote(t)
-	n := New(git.NewClient())
+	n := New(git.NewClient(git.WithEgress(egress.Policy{Allow: egress.Loopback})))
 	if _, err := n.Read(t.Context(), remote, Ref, commit); !errors.Is(err, git.ErrNotFound) {
 		t.Errorf("Read() = %v, want ErrNotFound", err)
 	}
@@ -93,7 +94,7 @@ func TestReadWithoutNote(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	n := New(git.NewClient())
+	n := New(git.NewClient(git.WithEgress(egress.Policy{Allow: egress.Loopback})))
 	for _, test := range [][2]string{{"refs/heads/main", strings.Repeat("1", 40)}, {"refs/notes/../heads/main", strings.Repeat("1", 40)}, {Ref, "main"}} {
 		if err := n.Append(t.Context(), git.Remote{URL: "http://127.0.0.1:1/x"}, test[0], test[1], nil); !errors.Is(err, git.ErrRefused) {
 			t.Errorf("Append(%s, %s) = %v, want ErrRefused", test[0], test[1], err)
@@ -122,7 +123,7 @@ func TestFanOut(t *testing.T) {
 	if !strings.Contains(run(t, bare, "ls-tree", Ref), " tree ") {
 		t.Fatal("git did not split the notes into directories")
 	}
-	n := New(git.NewClient())
+	n := New(git.NewClient(git.WithEgress(egress.Policy{Allow: egress.Loopback})))
 	for _, of := range []string{commit, list[7]} {
 		if err := n.Append(t.Context(), remote, Ref, of, []byte("ours")); err != nil {
 			t.Fatal(err)
@@ -143,7 +144,7 @@ func TestConcurrentAppendsLoseNothing(t *testing.T) {
 	for i := range 4 {
 		commits = append(commits, run(t, bare, "commit-tree", "-m", fmt.Sprint(i), "main^{tree}"))
 	}
-	n := New(git.NewClient())
+	n := New(git.NewClient(git.WithEgress(egress.Policy{Allow: egress.Loopback})))
 	var wg sync.WaitGroup
 	for _, commit := range commits {
 		wg.Go(func() {

@@ -69,7 +69,9 @@ type Session struct {
 func (e Endpoint) Open(ctx context.Context) (*Session, error) { return e.begin(ctx, uploadPack, 2) }
 
 // OpenPush begins a conversation in which objects are pushed.
-func (e Endpoint) OpenPush(ctx context.Context) (*Session, error) { return e.begin(ctx, receivePack, 0) }
+func (e Endpoint) OpenPush(ctx context.Context) (*Session, error) {
+	return e.begin(ctx, receivePack, 0)
+}
 
 func (e Endpoint) begin(ctx context.Context, service string, version int) (*Session, error) {
 	s := &Session{talk: &web{client: e.HTTP, base: e.URL, service: service, version: version}, max: e.MaxRefs}

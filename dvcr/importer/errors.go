@@ -42,6 +42,8 @@ var (
 	ErrTooLarge = errors.New("image is too large")
 	// ErrNoSpace says that the disk of the importer or of DVCR is full.
 	ErrNoSpace = errors.New("no space left")
+	// ErrUploadTimeout says that no user uploaded the image, or the rest of it, in time.
+	ErrUploadTimeout = errors.New("nothing was uploaded in time")
 	// ErrRegistry says that DVCR could not be reached or refused: worth another attempt, which continues.
 	ErrRegistry = errors.New("DVCR is unavailable")
 )
@@ -49,7 +51,7 @@ var (
 // kinds lists the errors above, for those that are already told apart.
 var kinds = []error{
 	ErrInvalidSource, ErrForbiddenAddress, ErrNotFound, ErrUnauthorized, ErrUntrusted, ErrUnreachable, ErrChecksum,
-	ErrNotDiskImage, ErrUnsupported, ErrTooLarge, ErrNoSpace, ErrRegistry,
+	ErrNotDiskImage, ErrUnsupported, ErrTooLarge, ErrNoSpace, ErrUploadTimeout, ErrRegistry,
 }
 
 func isClassified(err error) bool {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"oras.land/oras-go/v2/registry/remote"
+
+	"slipway.dev/slipway/dvcr/upload"
 )
 
 // Job is one image to import.
@@ -21,6 +23,24 @@ type Job struct {
 type Source struct {
 	HTTP     *HTTPSource
 	Registry *RegistrySource
+	Upload   *UploadSource
+}
+
+// count returns how many fields are set.
+func (s Source) count() int {
+	n := 0
+	for _, set := range []bool{s.HTTP != nil, s.Registry != nil, s.Upload != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// UploadSource is an image that a user sends. The state of the job says where to.
+type UploadSource struct {
+	// MaxSize refuses larger disks; 0 means that only the runner's limit counts.
+	MaxSize int64
 }
 
 // HTTPSource is an image behind an http or https URL.
@@ -49,6 +69,8 @@ type Phase string
 const (
 	// Pending jobs wait until others have finished.
 	Pending Phase = "Pending"
+	// Waiting jobs need a user to upload the image, or the rest of it.
+	Waiting Phase = "Waiting"
 	// Running jobs read, convert and upload.
 	Running Phase = "Running"
 	// Succeeded jobs have a Result.
@@ -65,6 +87,8 @@ type State struct {
 	Result *Result
 	// Err is set when it failed; it matches one of the package's errors.
 	Err error
+	// Upload is where the image is expected, set while a job with an UploadSource is under way.
+	Upload *upload.URLs
 }
 
 // Progress of a running job.

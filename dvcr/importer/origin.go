@@ -3,16 +3,19 @@ package importer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 
+	"slipway.dev/slipway/dvcr/upload"
 	"slipway.dev/slipway/internal/egress"
 )
 
@@ -21,9 +24,14 @@ type origin interface {
 	// open returns the content from offset off on, or from its beginning when the server cannot do better. version is what
 	// an earlier answer called the content; an origin may use it to get the rest of that version and no other.
 	open(ctx context.Context, off int64, version string) (*opened, error)
+	// patience is how long nothing may arrive, and the error of one that lets more pass.
+	patience(o Options) (time.Duration, error)
 	// String names the origin in messages, without secrets.
 	String() string
 }
+
+// errStalled ends an attempt that receives nothing for too long.
+var errStalled = fmt.Errorf("%w: no data arrived in time", ErrUnreachable)
 
 // opened is a download that has begun.
 type opened struct {
@@ -53,6 +61,10 @@ func newHTTPOrigin(s *HTTPSource, policy egress.Policy) (*httpOrigin, error) {
 }
 
 func (o *httpOrigin) String() string { return o.url.Scheme + "://" + o.url.Host + o.url.EscapedPath() }
+
+func (o *httpOrigin) patience(from Options) (time.Duration, error) {
+	return from.StallTimeout, errStalled
+}
 
 func (o *httpOrigin) open(ctx context.Context, off int64, version string) (*opened, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, o.url.String(), nil)
@@ -157,6 +169,10 @@ type blobOrigin struct {
 
 func (o *blobOrigin) String() string { return fmt.Sprintf("layer %s of %s", o.desc.Digest, o.name) }
 
+func (o *blobOrigin) patience(from Options) (time.Duration, error) {
+	return from.StallTimeout, errStalled
+}
+
 func (o *blobOrigin) open(ctx context.Context, off int64, _ string) (*opened, error) {
 	body, err := o.from.Fetch(ctx, o.desc)
 	if err != nil {
@@ -171,4 +187,32 @@ func (o *blobOrigin) open(ctx context.Context, off int64, _ string) (*opened, er
 		out.off = off
 	}
 	return out, nil
+}
+
+// uploadOrigin is what a user sends.
+type uploadOrigin struct {
+	slot  *upload.Slot
+	phase func(Phase)
+}
+
+// uploadVersion stands for all uploads: whoever goes on with one sends the same file.
+const uploadVersion = "upload"
+
+func (o *uploadOrigin) String() string { return "the upload" }
+
+func (o *uploadOrigin) patience(from Options) (time.Duration, error) {
+	return from.UploadTimeout, fmt.Errorf("%w: %s passed without a byte", ErrUploadTimeout, from.UploadTimeout)
+}
+
+func (o *uploadOrigin) open(ctx context.Context, off int64, _ string) (*opened, error) {
+	o.phase(Waiting)
+	body, err := o.slot.Next(ctx, off)
+	switch {
+	case errors.Is(err, upload.ErrRestart):
+		return nil, errChanged
+	case err != nil:
+		return nil, requestError(err)
+	}
+	o.phase(Running)
+	return &opened{ReadCloser: body, off: off, size: body.Size, version: uploadVersion}, nil
 }

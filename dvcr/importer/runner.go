@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"slipway.dev/slipway/dvcr/upload"
 	"slipway.dev/slipway/internal/egress"
 )
 
@@ -29,6 +30,10 @@ type Options struct {
 	MaxVirtualSize int64
 	// StallTimeout ends an attempt to download during which nothing arrived for so long; 0 means 30 seconds.
 	StallTimeout time.Duration
+	// Uploads receives what users upload; nil refuses such jobs.
+	Uploads *upload.Server
+	// UploadTimeout ends a job for which no user sends anything for so long; 0 means a day.
+	UploadTimeout time.Duration
 	// Egress says which addresses sources may lie at.
 	Egress egress.Policy
 	// Architecture is chosen from images for several, in Go's spelling; empty means this machine's.
@@ -49,6 +54,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StallTimeout <= 0 {
 		o.StallTimeout = 30 * time.Second
+	}
+	if o.UploadTimeout <= 0 {
+		o.UploadTimeout = 24 * time.Hour
 	}
 	if o.Architecture == "" {
 		o.Architecture = runtime.GOARCH
@@ -153,17 +161,18 @@ func (r *Runner) begin(job Job, before <-chan struct{}) *entry {
 	return e
 }
 
-// run waits for a free slot and runs the job.
+// run waits for a free slot and runs the job. One that waits for a user takes no slot.
 func (r *Runner) run(ctx context.Context, e *entry) {
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-		return
+	if e.job.Source.Upload == nil {
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-ctx.Done():
+			return
+		}
+		r.set(e, State{Phase: Running})
 	}
-	r.set(e, State{Phase: Running})
-	t := &task{job: e.job, options: r.options, dir: r.dirOf(e.job.ID), meter: e.meter}
-	result, err := t.run(ctx, r.registry)
+	result, err := r.newTask(e).run(ctx, r.registry)
 	switch {
 	case ctx.Err() != nil:
 		// The job was forgotten or the runner closed; no one is told.
@@ -172,6 +181,18 @@ func (r *Runner) run(ctx context.Context, e *entry) {
 	default:
 		r.set(e, State{Phase: Succeeded, Result: result})
 	}
+}
+
+func (r *Runner) newTask(e *entry) *task {
+	t := &task{job: e.job, options: r.options, dir: r.dirOf(e.job.ID), meter: e.meter}
+	if s := e.job.Source.Upload; s != nil && r.options.Uploads != nil {
+		if s.MaxSize > 0 {
+			t.options.MaxVirtualSize = min(t.options.MaxVirtualSize, s.MaxSize)
+		}
+		urls := r.options.Uploads.URLs(e.job.ID)
+		t.phase = func(p Phase) { r.set(e, State{Phase: p, Upload: &urls}) }
+	}
+	return t
 }
 
 func (r *Runner) set(e *entry, s State) {

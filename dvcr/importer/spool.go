@@ -17,9 +17,6 @@ import (
 // retryPauses are the pauses between attempts to download; after each progress they begin anew.
 var retryPauses = []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}
 
-// errStalled ends an attempt that receives nothing for too long.
-var errStalled = errors.New("no data arrived in time")
-
 // spool is a download into a file, which others read while it grows.
 type spool struct {
 	origin origin
@@ -100,6 +97,10 @@ func (s *spool) download(ctx context.Context) error {
 }
 
 func (s *spool) retry(ctx context.Context) error {
+	if s.size >= 0 && s.written == s.size { // an earlier process has seen its end
+		s.meter.begin(s.written, s.size)
+		return nil
+	}
 	for attempt := 0; ; attempt++ {
 		before := s.written
 		err := s.attempt(ctx)
@@ -127,7 +128,8 @@ func (s *spool) retry(ctx context.Context) error {
 func (s *spool) attempt(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	timer := s.o.Clock.AfterFunc(s.o.StallTimeout, func() { cancel(errStalled) })
+	patience, late := s.origin.patience(s.o)
+	timer := s.o.Clock.AfterFunc(patience, func() { cancel(late) })
 	defer timer.Stop()
 
 	o, err := s.origin.open(ctx, s.written, s.version)
@@ -138,10 +140,11 @@ func (s *spool) attempt(ctx context.Context) error {
 	if err := s.accept(o); err != nil {
 		return err
 	}
-	if _, err := io.CopyN(io.Discard, &watched{o, timer, s.o.StallTimeout}, s.written-o.off); err != nil {
+	from := &watched{o, timer, patience}
+	if _, err := io.CopyN(io.Discard, from, s.written-o.off); err != nil {
 		return s.stalled(ctx, err)
 	}
-	return s.copy(ctx, &watched{o, timer, s.o.StallTimeout})
+	return s.copy(ctx, from)
 }
 
 // accept compares the answer with what is in the file, and remembers what it says.
@@ -153,14 +156,19 @@ func (s *spool) accept(o *opened) error {
 		}
 		size = max(size, s.size)
 	}
-	if size > s.o.MaxVirtualSize {
+	if size > s.o.maxDownload() {
 		return s.tooLarge(size)
 	}
-	s.mu.Lock()
-	s.size, s.version = size, o.version
-	s.mu.Unlock()
 	s.meter.begin(s.written, size)
-	b, err := json.Marshal(spoolState{Origin: s.origin.String(), Version: o.version, Size: size})
+	return s.know(size, o.version)
+}
+
+// know remembers what the download is, also for a later process.
+func (s *spool) know(size int64, version string) error {
+	s.mu.Lock()
+	s.size, s.version = size, version
+	s.mu.Unlock()
+	b, err := json.Marshal(spoolState{Origin: s.origin.String(), Version: version, Size: size})
 	if err == nil {
 		err = os.WriteFile(s.state, b, 0o600)
 	}
@@ -184,12 +192,12 @@ func (s *spool) copy(ctx context.Context, from io.Reader) error {
 			s.mu.Unlock()
 			s.meter.downloaded(s.written)
 		}
-		if s.written > s.o.MaxVirtualSize {
+		if s.written > s.o.maxDownload() {
 			return s.tooLarge(s.written)
 		}
 		switch {
 		case err == io.EOF && (s.size < 0 || s.written == s.size): //nolint:errorlint // only this is the regular end
-			return nil
+			return s.know(s.written, s.version)
 		case err == io.EOF: //nolint:errorlint // see above
 			return fmt.Errorf("%w: the server sent %d of %d bytes", ErrUnreachable, s.written, s.size)
 		case err != nil:
@@ -199,7 +207,13 @@ func (s *spool) copy(ctx context.Context, from io.Reader) error {
 }
 
 func (s *spool) tooLarge(size int64) error {
-	return fmt.Errorf("%w: %d bytes or more, the limit is %d", ErrTooLarge, size, s.o.MaxVirtualSize)
+	return fmt.Errorf("%w: %d bytes or more, the limit is %d", ErrTooLarge, size, s.o.maxDownload())
+}
+
+// maxDownload is how long a file with a disk of the largest size may be: formats add tables and headers to the data.
+func (o Options) maxDownload() int64 {
+	const headers, tables = 16 << 20, 32
+	return o.MaxVirtualSize + o.MaxVirtualSize/tables + headers
 }
 
 // length returns how long the download is, or -1 while that is not known.
@@ -214,8 +228,8 @@ func (s *spool) length() int64 {
 
 // stalled names the reason of a connection that this side broke off.
 func (s *spool) stalled(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
-		return fmt.Errorf("%w: %w", ErrUnreachable, errStalled)
+	if cause := context.Cause(ctx); isClassified(cause) {
+		return cause //nolint:wrapcheck // an error of this package
 	}
 	return requestError(err)
 }

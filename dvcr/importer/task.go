@@ -23,6 +23,7 @@ import (
 
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/foreign"
+	"slipway.dev/slipway/dvcr/upload"
 )
 
 // maxBases is how many earlier versions of an image are searched for frames.
@@ -36,9 +37,12 @@ type task struct {
 	repo    *remote.Repository
 	tag     string
 	meter   *meter
+	phase   func(Phase)  // tells the phase of an upload
+	upload  *upload.Slot // where it is expected
 }
 
-// run imports the image unless DVCR has it. A source that changes while it is downloaded is read once more from the start.
+// run imports the image unless DVCR has it. A source that changes while it is downloaded is read once more from the start; an
+// upload as often as its user begins anew.
 func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
 	repository, tag, err := splitDestination(t.job.Destination)
 	if err != nil {
@@ -55,8 +59,15 @@ func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
 	case !errors.Is(err, errdef.ErrNotFound) && errors.Is(err, disk.ErrTarget):
 		return nil, classify(err)
 	}
+	if t.job.Source.Upload != nil {
+		return t.runUpload(ctx)
+	}
+	return t.runSource(ctx)
+}
+
+func (t *task) runSource(ctx context.Context) (*Result, error) {
 	result, err := t.importSource(ctx)
-	if errors.Is(err, errChanged) {
+	for again := true; again && errors.Is(err, errChanged); again = t.upload != nil {
 		if err := t.cleanUp(); err != nil {
 			return nil, err
 		}
@@ -66,6 +77,17 @@ func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
 		return nil, t.failed(err)
 	}
 	return result, t.cleanUp()
+}
+
+// runUpload expects the upload, and tells its user what became of it.
+func (t *task) runUpload(ctx context.Context) (*Result, error) {
+	if t.options.Uploads == nil {
+		return nil, fmt.Errorf("%w: this importer receives no uploads", ErrUnsupported)
+	}
+	t.upload = t.options.Uploads.Open(t.job.ID, t.options.maxDownload())
+	result, err := t.runSource(ctx)
+	t.upload.Close(err)
+	return result, err
 }
 
 // failed classifies an error. What is known to be useless for another attempt is removed.
@@ -99,8 +121,11 @@ func resultOf(info disk.Info, speed int64) *Result {
 }
 
 func (t *task) importSource(ctx context.Context) (*Result, error) {
+	if t.job.Source.count() != 1 {
+		return nil, fmt.Errorf("%w: exactly one kind of source must be set", ErrInvalidSource)
+	}
 	switch s := t.job.Source; {
-	case s.HTTP != nil && s.Registry == nil:
+	case s.HTTP != nil:
 		sums, err := newChecksums(s.HTTP.SHA256, s.HTTP.MD5)
 		if err != nil {
 			return nil, err
@@ -110,10 +135,11 @@ func (t *task) importSource(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 		return t.importOrigin(ctx, o, sums, nil)
-	case s.Registry != nil && s.HTTP == nil:
+	case s.Registry != nil:
 		return t.importContainer(ctx, s.Registry, t.options.Egress)
+	default:
+		return t.importOrigin(ctx, &uploadOrigin{slot: t.upload, phase: t.phase}, nil, nil)
 	}
-	return nil, fmt.Errorf("%w: exactly one of HTTP and Registry must be set", ErrInvalidSource)
 }
 
 // opener finds the image inside the unpacked content of a download; nil means that the content is the image.

@@ -14,6 +14,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/dvcr/upload"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 )
 
@@ -192,13 +193,35 @@ func TestBadInput(t *testing.T) {
 			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported",
 			[]string{"VirtualDisk root", "HTTP or ContainerImage"},
 		},
-		"source Upload": {
-			with(func(i *v1alpha2.VirtualImage) {
-				i.Spec.DataSource = v1alpha2.VirtualImageDataSource{Type: v1alpha2.DataSourceUpload}
-			}),
-			importer.State{},
-			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported",
-			[]string{"Upload"},
+		"upload awaited": {
+			uploaded(nil),
+			importer.State{Phase: importer.Waiting, Upload: &upload.URLs{External: "http://a/upload/x", InCluster: "http://b/upload/x"}},
+			v1alpha2.ImageWaitForUserUpload, "Ready", "False WaitForUserUpload",
+			[]string{"status.imageUploadURLs"},
+		},
+		"upload broken off": {
+			uploaded(nil),
+			importer.State{Phase: importer.Waiting, Progress: importer.Progress{Done: 5, Total: 10}},
+			v1alpha2.ImageProvisioning, "Ready", "False Provisioning",
+			[]string{"after 5 bytes", "-C 5"},
+		},
+		"upload expired": {
+			uploaded(nil),
+			importer.State{Phase: importer.Failed, Err: importer.ErrUploadTimeout},
+			v1alpha2.ImageFailed, "Ready", "False WaitForUserUploadTimeout",
+			[]string{"in time", "delete and create"},
+		},
+		"upload expired in an earlier process": {
+			uploaded(&metav1.Condition{Type: "Ready", Status: "False", Reason: "WaitForUserUploadTimeout", ObservedGeneration: 1}),
+			importer.State{Phase: importer.Waiting},
+			v1alpha2.ImageFailed, "Ready", "False WaitForUserUploadTimeout",
+			[]string{"in time"},
+		},
+		"upload expired, the spec has changed": {
+			uploaded(&metav1.Condition{Type: "Ready", Status: "False", Reason: "WaitForUserUploadTimeout", ObservedGeneration: 0}),
+			importer.State{Phase: importer.Waiting},
+			v1alpha2.ImageWaitForUserUpload, "Ready", "False WaitForUserUpload",
+			nil,
 		},
 	}
 	broken := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "broken"}}
@@ -227,6 +250,16 @@ func TestBadInput(t *testing.T) {
 
 func failure(cause error) importer.State {
 	return importer.State{Phase: importer.Failed, Err: fmt.Errorf("get %s: %w", httpURL, cause)}
+}
+
+// uploaded is an image that is uploaded; before is its condition of the run before.
+func uploaded(before *metav1.Condition) *v1alpha2.VirtualImage {
+	return with(func(i *v1alpha2.VirtualImage) {
+		i.Spec.DataSource = v1alpha2.VirtualImageDataSource{Type: v1alpha2.DataSourceUpload}
+		if before != nil {
+			i.Status.Conditions = []metav1.Condition{*before}
+		}
+	})
 }
 
 func with(change func(*v1alpha2.VirtualImage)) *v1alpha2.VirtualImage {

@@ -121,6 +121,9 @@ func clusterVirtualImageStatus(o *v1alpha2.ClusterVirtualImage) v1alpha2.Virtual
 		Size:               status.Size,
 		DownloadSpeed:      status.DownloadSpeed,
 		Target:             v1alpha2.VirtualImageTarget{RegistryURL: status.Target.RegistryURL},
+		SourceUID:          status.SourceUID,
+		ImageUploadURLs:    status.ImageUploadURLs,
+		UploadCommand:      status.UploadCommand,
 		Conditions:         status.Conditions,
 		ObservedGeneration: status.ObservedGeneration,
 	}
@@ -134,6 +137,9 @@ func reportClusterVirtualImage(o *v1alpha2.ClusterVirtualImage, status v1alpha2.
 	o.Status.Size = status.Size
 	o.Status.DownloadSpeed = status.DownloadSpeed
 	o.Status.Target.RegistryURL = status.Target.RegistryURL
+	o.Status.SourceUID = status.SourceUID
+	o.Status.ImageUploadURLs = status.ImageUploadURLs
+	o.Status.UploadCommand = status.UploadCommand
 	o.Status.Conditions = status.Conditions
 	o.Status.ObservedGeneration = status.ObservedGeneration
 	o.Status.UsedInNamespaces = u.namespaces()

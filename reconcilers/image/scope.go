@@ -71,6 +71,7 @@ func (s *scope) request() intake.Request {
 	return intake.Request{
 		Controller: s.traits.controller,
 		Object:     client.ObjectKeyFromObject(s.object),
+		Generation: s.object.GetGeneration(),
 		Job: importer.Job{
 			ID:          string(s.object.GetUID()),
 			Source:      s.content,

@@ -26,12 +26,16 @@ func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
 		s.source = readiness{known: true, reason: refuse.NotSupported, message: problem}
 		return flow.Stall(refuse.NotSupported, "%s", problem)
 	}
-	if s.spec.DataSource.Type == v1alpha2.DataSourceHTTP {
+	switch s.spec.DataSource.Type {
+	case v1alpha2.DataSourceHTTP:
 		s.content = intake.HTTP(s.spec.DataSource.HTTP)
-		s.source = sourceReady()
-		return flow.Done()
+	case v1alpha2.DataSourceUpload:
+		s.content = intake.Upload(0)
+	default:
+		return e.resolveContainerImage(ctx, s)
 	}
-	return e.resolveContainerImage(ctx, s)
+	s.source = sourceReady()
+	return flow.Done()
 }
 
 func (e *engine) resolveContainerImage(ctx context.Context, s *scope) flow.Outcome {
@@ -79,7 +83,7 @@ func refusal(spec v1alpha2.VirtualImageSpec) string {
 	switch {
 	case source.Type == v1alpha2.DataSourceHTTP && source.HTTP != nil:
 		return ""
-	case source.Type == v1alpha2.DataSourceContainerImage && source.ContainerImage != nil:
+	case source.Type == v1alpha2.DataSourceContainerImage && source.ContainerImage != nil, source.Type == v1alpha2.DataSourceUpload:
 		return ""
 	case source.Type == v1alpha2.DataSourceObjectRef && source.ObjectRef != nil:
 		return fmt.Sprintf("a data source of type ObjectRef (%s %s) is not supported by this version; use HTTP or ContainerImage",

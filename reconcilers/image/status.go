@@ -71,6 +71,12 @@ func judge(s *scope, result flow.Result) verdict {
 		return verdict{v1alpha2.ImagePending, no, vicondition.ProvisioningNotStarted, ""}
 	case s.transfer.Phase == importer.Succeeded:
 		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
+	case s.transfer.Expired():
+		return verdict{v1alpha2.ImageFailed, no, intake.WaitForUserUploadTimeout, intake.Describe(*s.transfer)}
+	case s.transfer.AwaitsUser() && s.transfer.Progress.Done == 0:
+		return verdict{v1alpha2.ImageWaitForUserUpload, no, vicondition.WaitForUserUpload, s.transfer.Invitation()}
+	case s.transfer.AwaitsUser():
+		return verdict{v1alpha2.ImageProvisioning, no, vicondition.Provisioning, s.transfer.Invitation()}
 	case s.transfer.Stands():
 		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, intake.Describe(*s.transfer)}
 	default:
@@ -136,6 +142,7 @@ func reportContent(status *v1alpha2.VirtualImageStatus, s *scope) {
 	if t == nil {
 		return
 	}
+	status.ImageUploadURLs, status.UploadCommand = t.UploadURLs(), t.UploadCommand()
 	if speed := intake.Speed(*t); speed != nil {
 		status.DownloadSpeed = speed
 	}

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"time"
@@ -36,6 +37,8 @@ type Request struct {
 	Controller string
 	// Object is what the controller is woken for.
 	Object types.NamespacedName
+	// Generation of the object, so that a changed spec is told from one whose upload has expired.
+	Generation int64
 	// Job is the import. Its ID is the object's UID.
 	Job importer.Job
 }
@@ -204,10 +207,13 @@ func (d *Desk) record(e *entry, state importer.State) Transfer {
 	if state.Phase == importer.Failed && e.retryAt.IsZero() {
 		e.failures++
 		e.err = state.Err
-		e.retryAt = now.Add(delay(e.failures))
+		e.retryAt = now.Add(e.delay())
 	}
 	t := Transfer{State: state, Failures: e.failures, LastError: e.err, RetryAt: e.retryAt}
-	if state.Phase == importer.Failed {
+	switch {
+	case t.Expired():
+		t.RetryAt = time.Time{}
+	case state.Phase == importer.Failed:
 		t.RetryAfter = e.retryAt.Sub(now)
 	}
 	return t
@@ -216,7 +222,20 @@ func (d *Desk) record(e *entry, state importer.State) Transfer {
 const (
 	firstDelay = 2 * time.Second
 	lastDelay  = 5 * time.Minute
+	never      = 100 * 365 * 24 * time.Hour
 )
+
+// delay is how long the next try is after the failure that was just met. A user who uploaded the wrong file may send another
+// soon, one who never came is not waited for again.
+func (e *entry) delay() time.Duration {
+	switch {
+	case errors.Is(e.err, importer.ErrUploadTimeout):
+		return never
+	case e.request.Job.Source.Upload != nil:
+		return firstDelay
+	}
+	return delay(e.failures)
+}
 
 // delay is how long after the given failure, counted from one, the next try is.
 func delay(failures int) time.Duration {

@@ -22,6 +22,11 @@ func HTTP(s *v1alpha2.HTTPSource) importer.Source {
 	return importer.Source{HTTP: source}
 }
 
+// Upload is the import of what a user sends. maxSize refuses larger disks; 0 leaves that to the importer's limit.
+func Upload(maxSize int64) importer.Source {
+	return importer.Source{Upload: &importer.UploadSource{MaxSize: maxSize}}
+}
+
 // Registry is the import of a disk out of a container image, with a login where
 // the registry wants one.
 func Registry(s *v1alpha2.ContainerImageSource, login Login) importer.Source {

@@ -20,7 +20,8 @@ var remedies = []struct {
 	{importer.ErrRegistry, "DVCR, the image registry of Slipway, cannot be used; the import goes on when it is back"},
 	{importer.ErrNoSpace, "free disk space where DVCR keeps its data"},
 	{importer.ErrChecksum, "correct the checksum in the data source, or the file on the server"},
-	{importer.ErrNotDiskImage, "the data source must be a raw, qcow2 or ISO image, plain or packed with gzip, xz or zstd"},
+	{importer.ErrNotDiskImage, "the data source must be a raw, qcow2, VMDK, VDI, VHD, VHDX or ISO image, plain or packed with gzip, xz or zstd"},
+	{importer.ErrUploadTimeout, "delete and create the object to get another address"},
 	{importer.ErrNotFound, "correct the address in the data source, or put the file there"},
 	{importer.ErrUnauthorized, "give credentials in imagePullSecret that may read the image"},
 	{importer.ErrTooLarge, "use a smaller image"},
@@ -48,10 +49,47 @@ func Describe(t Transfer) string {
 	return strings.Join(words, "; ")
 }
 
+// AwaitsUser tells whether the import stands still until a user uploads.
+func (t Transfer) AwaitsUser() bool { return t.Phase == importer.Waiting }
+
+// Expired tells whether a user was awaited in vain.
+func (t Transfer) Expired() bool {
+	return t.Phase == importer.Failed && errors.Is(t.Err, importer.ErrUploadTimeout)
+}
+
+// UploadURLs are the addresses as status.imageUploadURLs shows them, nil while nothing is expected.
+func (t Transfer) UploadURLs() *v1alpha2.ImageUploadURLs {
+	if t.Upload == nil {
+		return nil
+	}
+	return &v1alpha2.ImageUploadURLs{External: t.Upload.External, InCluster: t.Upload.InCluster}
+}
+
+// UploadCommand is the command as the deprecated status.uploadCommand shows it.
+func (t Transfer) UploadCommand() string {
+	if t.Upload == nil {
+		return ""
+	}
+	return "curl " + t.Upload.External + " -T <file>"
+}
+
+// Invitation asks the user to upload, or to go on with it. It does not hold the address, which is a secret.
+func (t Transfer) Invitation() string {
+	words := "upload the image to the address in status.imageUploadURLs, such as with \"curl -T FILE URL\""
+	if t.Progress.Done > 0 {
+		words = fmt.Sprintf("the upload broke off after %d bytes: send the rest with \"curl -T FILE -C %d URL\", or all of it once more",
+			t.Progress.Done, t.Progress.Done)
+	}
+	if t.LastError != nil {
+		words = "the last upload was refused: " + t.LastError.Error() + "; " + words
+	}
+	return words
+}
+
 // Stands tells whether the failure of a transfer is still its last word: it has
 // failed, or it is being tried again and has not brought a byte yet.
 func (t Transfer) Stands() bool {
-	if t.Phase == importer.Succeeded || t.LastError == nil {
+	if t.Phase == importer.Succeeded || t.AwaitsUser() || t.LastError == nil {
 		return false
 	}
 	return t.Phase == importer.Failed || t.Progress.Done == 0

@@ -22,7 +22,7 @@ func TestDescribe(t *testing.T) {
 		"404":                 {fmt.Errorf("get http://files/a: %w", importer.ErrNotFound), "put the file there"},
 		"times out":           {fmt.Errorf("get http://files/a: %w", importer.ErrUnreachable), "see that the server answers"},
 		"wrong checksum":      {fmt.Errorf("check sha256: %w", importer.ErrChecksum), "correct the checksum"},
-		"not a disk image":    {fmt.Errorf("read: %w", importer.ErrNotDiskImage), "raw, qcow2 or ISO"},
+		"not a disk image":    {fmt.Errorf("read: %w", importer.ErrNotDiskImage), "raw, qcow2, VMDK"},
 		"disk full":           {fmt.Errorf("write: %w", importer.ErrNoSpace), "free disk space"},
 		"DVCR away":           {fmt.Errorf("push: %w", importer.ErrRegistry), "DVCR"},
 		"DVCR full, not away": {fmt.Errorf("push: %w: %w", importer.ErrNoSpace, errors.New("507")), "free disk space"},

@@ -91,6 +91,8 @@ func chunkerConfig() ChunkerConfig {
 // artifact is an artifact's metadata, read and checked.
 type artifact struct {
 	root     ocispec.Descriptor // what the reference names: the index
+	desc     ocispec.Descriptor // of manifest
+	faces    []FaceKind         // that the index lists
 	manifest ocispec.Manifest
 	config   Config
 	table    *table
@@ -104,51 +106,62 @@ func load(ctx context.Context, from oras.ReadOnlyTarget, ref string) (*artifact,
 		return nil, targetError(fmt.Sprintf("resolve %s", ref), err)
 	}
 	a := &artifact{root: root}
-	desc, err := canonical(ctx, from, root)
-	if err != nil {
+	if a.desc, a.faces, err = canonical(ctx, from, root); err != nil {
 		return nil, err
 	}
-	if err := fetchJSON(ctx, from, desc, maxManifestSize, &a.manifest); err != nil {
-		return nil, fmt.Errorf("read manifest of %s: %w", ref, err)
-	}
-	if err := checkManifest(&a.manifest); err != nil {
-		return nil, fmt.Errorf("read manifest of %s: %w", ref, err)
-	}
-	if err := fetchJSON(ctx, from, a.manifest.Config, maxConfigSize, &a.config); err != nil {
-		return nil, fmt.Errorf("read config of %s: %w", ref, err)
-	}
-	toc, err := fetch(ctx, from, a.manifest.Layers[0], maxTableSize)
-	if err != nil {
-		return nil, fmt.Errorf("read table of contents of %s: %w", ref, err)
-	}
-	if a.table, err = decodeTable(toc); err != nil {
-		return nil, fmt.Errorf("read %s: %w", ref, err)
-	}
-	if err := a.check(); err != nil {
+	if err := a.read(ctx, from); err != nil {
 		return nil, fmt.Errorf("read %s: %w", ref, err)
 	}
 	return a, nil
 }
 
-// canonical finds the descriptor of the disk manifest: root itself, or its entry in the index that root names.
-func canonical(ctx context.Context, from oras.ReadOnlyTarget, root ocispec.Descriptor) (ocispec.Descriptor, error) {
+// read fills a from its manifest's descriptor.
+func (a *artifact) read(ctx context.Context, from oras.ReadOnlyTarget) error {
+	if err := fetchJSON(ctx, from, a.desc, maxManifestSize, &a.manifest); err != nil {
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	if err := checkManifest(&a.manifest); err != nil {
+		return fmt.Errorf("read manifest: %w", err)
+	}
+	if err := fetchJSON(ctx, from, a.manifest.Config, maxConfigSize, &a.config); err != nil {
+		return fmt.Errorf("read config: %w", err)
+	}
+	toc, err := fetch(ctx, from, a.manifest.Layers[0], maxTableSize)
+	if err != nil {
+		return fmt.Errorf("read table of contents: %w", err)
+	}
+	if a.table, err = decodeTable(toc); err != nil {
+		return err
+	}
+	return a.check()
+}
+
+// canonical finds the descriptor of the disk manifest: root itself, or its entry in the index that root names. It also returns
+// the faces that stand beside it.
+func canonical(ctx context.Context, from oras.ReadOnlyTarget, root ocispec.Descriptor) (ocispec.Descriptor, []FaceKind, error) {
 	switch root.MediaType {
 	case ocispec.MediaTypeImageManifest:
-		return root, nil
+		return root, nil, nil
 	case ocispec.MediaTypeImageIndex:
 	default:
-		return root, fmt.Errorf("read %s: %w: media type %s", root.Digest, ErrNotArtifact, root.MediaType)
+		return root, nil, fmt.Errorf("read %s: %w: media type %s", root.Digest, ErrNotArtifact, root.MediaType)
 	}
 	var index ocispec.Index
 	if err := fetchJSON(ctx, from, root, maxManifestSize, &index); err != nil {
-		return root, fmt.Errorf("read index %s: %w", root.Digest, err)
+		return root, nil, fmt.Errorf("read index %s: %w", root.Digest, err)
+	}
+	var faces []FaceKind
+	for _, m := range index.Manifests {
+		if kind, ok := m.Annotations[AnnotationFace]; ok {
+			faces = append(faces, FaceKind(kind))
+		}
 	}
 	for _, m := range index.Manifests {
 		if m.ArtifactType == ArtifactType && m.MediaType == ocispec.MediaTypeImageManifest {
-			return m, nil
+			return m, faces, nil
 		}
 	}
-	return root, fmt.Errorf("read index %s: %w: it lists no manifest of type %s", root.Digest, ErrNotArtifact, ArtifactType)
+	return root, nil, fmt.Errorf("read index %s: %w: it lists no manifest of type %s", root.Digest, ErrNotArtifact, ArtifactType)
 }
 
 func checkManifest(m *ocispec.Manifest) error {
@@ -211,36 +224,57 @@ func fetchJSON(ctx context.Context, from content.Fetcher, desc ocispec.Descripto
 	return nil
 }
 
+// publication is what a push ends with.
+type publication struct {
+	to    oras.Target
+	ref   string
+	faces FaceMaker // nil: none
+	arch  string
+}
+
 // publish uploads the metadata and, as the very last thing, the tag: until then the reference names what it named before.
-func publish(ctx context.Context, to oras.Target, ref string, config Config, toc []byte, t *table) (*artifact, error) {
+func (p publication) publish(ctx context.Context, config Config, toc []byte, t *table) (*artifact, error) {
 	a := &artifact{config: config, table: t}
-	configDesc, err := pushJSON(ctx, to, ConfigMediaType, config)
+	configDesc, err := pushJSON(ctx, p.to, ConfigMediaType, config)
 	if err != nil {
 		return nil, err
 	}
 	tocDesc := content.NewDescriptorFromBytes(TableMediaType, toc)
-	if err := pushBytes(ctx, to, tocDesc, toc); err != nil {
+	if err := pushBytes(ctx, p.to, tocDesc, toc); err != nil {
 		return nil, err
 	}
 	a.manifest = newManifest(configDesc, tocDesc, config, t)
-	desc, err := pushJSON(ctx, to, ocispec.MediaTypeImageManifest, a.manifest)
-	if err != nil {
+	if a.desc, err = pushJSON(ctx, p.to, ocispec.MediaTypeImageManifest, a.manifest); err != nil {
 		return nil, err
 	}
-	desc.ArtifactType = ArtifactType
-	desc.Platform = &ocispec.Platform{Architecture: "unknown", OS: "unknown"}
-	a.root, err = pushJSON(ctx, to, ocispec.MediaTypeImageIndex, ocispec.Index{
+	a.desc.ArtifactType = ArtifactType
+	a.desc.Platform = &ocispec.Platform{Architecture: "unknown", OS: "unknown"}
+	return a, p.tag(ctx, a)
+}
+
+// tag writes the index of an artifact whose manifest is stored, and moves the tag to it.
+func (p publication) tag(ctx context.Context, a *artifact) error {
+	manifests := []ocispec.Descriptor{a.desc}
+	if p.faces != nil {
+		faces, err := p.pushFaces(ctx, a)
+		if err != nil {
+			return err
+		}
+		manifests = append(manifests, faces...)
+	}
+	var err error
+	a.root, err = pushJSON(ctx, p.to, ocispec.MediaTypeImageIndex, ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2},
 		MediaType: ocispec.MediaTypeImageIndex,
-		Manifests: []ocispec.Descriptor{desc},
+		Manifests: manifests,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := to.Tag(ctx, a.root, ref); err != nil {
-		return nil, targetError("tag "+ref, err)
+	if err := p.to.Tag(ctx, a.root, p.ref); err != nil {
+		return targetError("tag "+p.ref, err)
 	}
-	return a, nil
+	return nil
 }
 
 func newManifest(config, toc ocispec.Descriptor, c Config, t *table) ocispec.Manifest {

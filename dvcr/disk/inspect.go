@@ -17,6 +17,8 @@ type Info struct {
 	Config Config
 	// StoredSize is how many compressed bytes of packs the disk uses, those shared with other versions included.
 	StoredSize int64
+	// Faces are the forms in which other programs can read the disk.
+	Faces []FaceKind
 	// Packs and Frames count the blobs and the distinct chunks.
 	Packs, Frames int
 }
@@ -35,6 +37,7 @@ func (a *artifact) info() Info {
 		Digest:     a.root.Digest.String(),
 		Config:     a.config,
 		StoredSize: a.table.stored(),
+		Faces:      a.faces,
 		Packs:      len(a.table.packs),
 		Frames:     len(a.table.frames),
 	}

@@ -37,6 +37,10 @@ type PushOptions struct {
 	MaxData int64
 	// Progress is called from one goroutine after each slab of a few MiB; it must not block.
 	Progress func(Progress)
+	// Faces makes the forms in which other programs can read the disk; nil publishes none.
+	Faces FaceMaker
+	// Architecture of the machines that the containerDisk face is offered to; empty means amd64.
+	Architecture string
 	// Clock times the pauses between attempts to upload; nil means the real one.
 	Clock clock.Clock
 }
@@ -90,7 +94,7 @@ func Push(ctx context.Context, src Source, to oras.Target, ref string, o PushOpt
 		Chunker:       chunkerConfig(),
 		Source:        o.Describe(),
 	}
-	a, err := publish(ctx, to, ref, config, toc, store.table)
+	a, err := publication{to: to, ref: ref, faces: o.Faces, arch: o.Architecture}.publish(ctx, config, toc, store.table)
 	if err != nil {
 		return Info{}, fmt.Errorf("push disk: %w", err)
 	}

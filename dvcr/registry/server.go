@@ -20,6 +20,7 @@ import (
 	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage that appConfig names
+	"github.com/opencontainers/go-digest"
 	"github.com/sirupsen/logrus"
 	"k8s.io/utils/clock"
 )
@@ -72,6 +73,7 @@ type Server struct {
 	config      Config
 	credentials Credentials
 	guard       *guard
+	shelf       *shelf
 	handler     http.Handler
 	app         *handlers.App
 
@@ -89,7 +91,7 @@ func NewServer(c Config) (*Server, error) {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create registry directory: %w", err)
 	}
-	s := &Server{config: c}
+	s := &Server{config: c, shelf: &shelf{}}
 	var err error
 	if s.credentials, err = loadCredentials(c.Dir); err != nil {
 		return nil, err
@@ -130,7 +132,7 @@ func (s *Server) newApp() (app *handlers.App, err error) {
 			err = fmt.Errorf("set up registry in %s: %v", s.config.Dir, p)
 		}
 	}()
-	for _, register := range []func() error{registerSpaceWatch, registerAccess} {
+	for _, register := range []func() error{registerSpaceWatch, registerStorage, registerAccess} {
 		if err := register(); err != nil {
 			return nil, fmt.Errorf("set up registry: %w", err)
 		}
@@ -162,7 +164,7 @@ func (s *Server) appConfig() *configuration.Configuration {
 			accessControl: {"controller": s.guard},
 		},
 		Middleware: map[string][]configuration.Middleware{
-			"storage": {{Name: spaceWatch}},
+			"storage": {{Name: spaceWatch}, {Name: ourStorage, Options: configuration.Parameters{"shelf": s.shelf}}},
 		},
 	}
 	c.HTTP.Secret = rand.Text()
@@ -224,11 +226,14 @@ func (s *Server) listen() (net.Listener, error) {
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	faces := facesPath.FindStringSubmatch(r.URL.Path)
 	switch {
 	case r.URL.Path == HealthPath:
 		w.WriteHeader(http.StatusOK)
 	case r.URL.Path == TokenPath && s.guard.tokens != nil:
 		s.guard.serveToken(w, r)
+	case faces != nil:
+		s.serveFaces(w, r, faces[1], digest.Digest(faces[2]))
 	default:
 		s.handler.ServeHTTP(w, r)
 	}

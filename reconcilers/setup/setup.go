@@ -80,7 +80,7 @@ func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	if err != nil {
 		return err
 	}
-	client := git.NewClient(git.WithTempDir(o.TempDir))
+	client := git.NewClient(git.WithTempDir(o.TempDir), git.WithEgress(o.Egress))
 	validator, err := schema.FromFS(crd.Files)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ var errRedirect = errors.New("redirect is not followed")
 type Client struct {
 	egress egress.Policy
 	temp   string
+	meter  func(bytes int)
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]*auth.Client
@@ -40,6 +41,9 @@ type Option func(*Client)
 
 // WithTempDir puts downloads into a directory of the caller's instead of the system's temporary one.
 func WithTempDir(dir string) Option { return func(c *Client) { c.temp = dir } }
+
+// WithMeter is told of the bytes of requests and answers as they pass, from many goroutines.
+func WithMeter(meter func(bytes int)) Option { return func(c *Client) { c.meter = meter } }
 
 // NewClient returns a client that connects only where the policy allows.
 func NewClient(policy egress.Policy, options ...Option) *Client {
@@ -102,7 +106,7 @@ func (c *Client) connect(r Remote, ref registry.Reference) (*auth.Client, error)
 		return nil, err
 	}
 	client := &auth.Client{
-		Client: &http.Client{Transport: transport, CheckRedirect: checkRedirect},
+		Client: &http.Client{Transport: c.metered(transport), CheckRedirect: checkRedirect},
 		Cache:  auth.NewCache(),
 		Header: http.Header{"User-Agent": {"slipway"}},
 	}

@@ -31,3 +31,6 @@ func (r *Repository) Referrers(ctx context.Context, subject ocispec.Descriptor, 
 	}
 	return found, nil
 }
+
+// Missing tells whether an error says that a tag or digest is not there.
+func (r *Repository) Missing(err error) bool { return errors.Is(err, ErrNotFound) }

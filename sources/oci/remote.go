@@ -146,3 +146,17 @@ func (r Remote) scrub(text string) string {
 	}
 	return text
 }
+
+// SplitURL takes the tag or digest off the end of a URL. Both are empty when there is none.
+func SplitURL(raw string) (repository string, ref Ref) {
+	if name, pinned, found := strings.Cut(raw, "@"); found {
+		if i := strings.LastIndex(name, ":"); i > strings.LastIndex(name, "/") {
+			name = name[:i]
+		}
+		return name, Ref{Digest: pinned}
+	}
+	if i := strings.LastIndex(raw, ":"); i > strings.LastIndex(raw, "/") && strings.Count(raw, "/") > 2 {
+		return raw[:i], Ref{Tag: raw[i+1:]}
+	}
+	return raw, Ref{}
+}

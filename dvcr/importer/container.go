@@ -2,6 +2,9 @@ package importer
 
 import (
 	"archive/tar"
+	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,19 +50,55 @@ func (t *task) importContainer(ctx context.Context, s *RegistrySource, policy eg
 	case !errors.Is(err, disk.ErrNotArtifact):
 		return nil, fmt.Errorf("read %s: %w", s.Image, containerError(err))
 	}
-	manifest, err := t.containerManifest(ctx, repo, root)
+	manifests, err := t.manifests(ctx, repo, root)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.Image, err)
 	}
-	for _, layer := range manifest.Layers {
-		result, err := t.importLayer(ctx, repo, layer, s.Image)
-		if errors.Is(err, errNoDisk) {
-			continue
+	layers := 0
+	for _, m := range manifests {
+		result, err := t.importManifest(ctx, repo, m, s.Image)
+		if !errors.Is(err, errNoDisk) {
+			return result, err
 		}
-		return result, err
+		layers += len(m.Layers)
 	}
-	return nil, fmt.Errorf("read %s: %w: none of its %d layers holds a file in /%s, as a containerDisk does",
-		s.Image, ErrNotDiskImage, len(manifest.Layers), diskDir)
+	return nil, fmt.Errorf("read %s: %w: none of its %d layers is a disk image, or holds a file in /%s as a containerDisk does",
+		s.Image, ErrNotDiskImage, layers, diskDir)
+}
+
+// importManifest imports the first layer that is a disk, or holds one.
+func (t *task) importManifest(ctx context.Context, repo *remote.Repository, m *ocispec.Manifest, image string) (*Result, error) {
+	if err := oneDisk(m.Layers); err != nil {
+		return nil, fmt.Errorf("read %s: %w", image, err)
+	}
+	for _, layer := range m.Layers {
+		result, err := t.importLayer(ctx, repo, layer, image)
+		if !errors.Is(err, errNoDisk) {
+			return result, err
+		}
+	}
+	return nil, errNoDisk
+}
+
+// kubeVirtDisk is the type of the layers in which KubeVirt exports disks, kubeVirtName the annotation that names them.
+const (
+	kubeVirtDisk = "application/vnd.kubevirt.disk.raw+zstd"
+	kubeVirtName = "io.kubevirt.disk.name"
+)
+
+// oneDisk refuses an exported machine with several disks: nobody said which is meant.
+func oneDisk(layers []ocispec.Descriptor) error {
+	var names []string
+	for _, l := range layers {
+		if l.MediaType == kubeVirtDisk {
+			names = append(names, cmp.Or(l.Annotations[kubeVirtName], l.Digest.String()))
+		}
+	}
+	if len(names) > 1 {
+		return fmt.Errorf("%w: it holds %d disks (%s); push the one that is wanted as an artifact of its own",
+			ErrUnsupported, len(names), strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // containerError classifies an error of package disk that concerns the source and not DVCR.
@@ -133,41 +172,58 @@ func copyError(err error) error {
 // maxManifest is what registries accept as well.
 const maxManifest = 4 << 20
 
-// containerManifest returns the manifest of an image, for this architecture where there are several.
-func (t *task) containerManifest(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) (*ocispec.Manifest, error) {
+// manifests returns the manifests that may hold the disk: that of an image, or those of an index for this architecture.
+func (t *task) manifests(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor) ([]*ocispec.Manifest, error) {
+	chosen := []ocispec.Descriptor{desc}
 	if desc.MediaType == dockerIndex || desc.MediaType == ocispec.MediaTypeImageIndex {
 		var index ocispec.Index
 		if err := fetchJSON(ctx, repo, desc, &index); err != nil {
 			return nil, err
 		}
 		var err error
-		if desc, err = choosePlatform(index.Manifests, t.options.Architecture); err != nil {
+		if chosen, err = choosePlatform(index.Manifests, t.options.Architecture); err != nil {
 			return nil, err
 		}
 	}
-	if desc.MediaType != dockerManifest && desc.MediaType != ocispec.MediaTypeImageManifest {
-		return nil, fmt.Errorf("%w: it is of type %s, not an image", ErrNotDiskImage, desc.MediaType)
+	var out []*ocispec.Manifest
+	for _, d := range chosen {
+		if d.MediaType != dockerManifest && d.MediaType != ocispec.MediaTypeImageManifest {
+			return nil, fmt.Errorf("%w: it is of type %s, not an image", ErrNotDiskImage, d.MediaType)
+		}
+		var m ocispec.Manifest
+		if err := fetchJSON(ctx, repo, d, &m); err != nil {
+			return nil, err
+		}
+		out = append(out, &m)
 	}
-	var manifest ocispec.Manifest
-	return &manifest, fetchJSON(ctx, repo, desc, &manifest)
+	return out, nil
 }
 
-// choosePlatform returns the entry for an architecture. An index of one entry may leave the platform out.
-func choosePlatform(entries []ocispec.Descriptor, architecture string) (ocispec.Descriptor, error) {
+// maxEntries is how many entries of an index are looked at: an image for one architecture comes as a few at most, such as
+// the same disk in several formats.
+const maxEntries = 8
+
+// choosePlatform returns the entries for an architecture, or, when none names any, those without a platform.
+func choosePlatform(entries []ocispec.Descriptor, architecture string) ([]ocispec.Descriptor, error) {
+	var fit, open []ocispec.Descriptor
 	var have []string
 	for _, e := range entries {
-		if e.Platform == nil {
-			if len(entries) == 1 {
-				return e, nil
-			}
-			continue
+		switch p := e.Platform; {
+		case p == nil || p.Architecture == "" || p.Architecture == "unknown":
+			open = append(open, e)
+		case p.Architecture == architecture && (p.OS == "linux" || p.OS == ""):
+			fit = append(fit, e)
+		default:
+			have = append(have, p.OS+"/"+p.Architecture)
 		}
-		if e.Platform.Architecture == architecture && (e.Platform.OS == "linux" || e.Platform.OS == "") {
-			return e, nil
-		}
-		have = append(have, e.Platform.OS+"/"+e.Platform.Architecture)
 	}
-	return ocispec.Descriptor{}, fmt.Errorf("%w: it has no image for linux/%s, only for %s", ErrNotFound, architecture, strings.Join(have, ", "))
+	if len(fit) == 0 && len(have) == 0 {
+		fit = open
+	}
+	if len(fit) == 0 {
+		return nil, fmt.Errorf("%w: it has no image for linux/%s, only for %s", ErrNotFound, architecture, cmp.Or(strings.Join(have, ", "), "nothing"))
+	}
+	return fit[:min(len(fit), maxEntries)], nil
 }
 
 func fetchJSON(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor, into any) error {
@@ -184,7 +240,7 @@ func fetchJSON(ctx context.Context, repo *remote.Repository, desc ocispec.Descri
 // errNoDisk says that a layer holds no disk; the next one may.
 var errNoDisk = errors.New("no file under /" + diskDir)
 
-// importLayer imports the first file under /disk of a layer.
+// importLayer imports a layer that is a disk image, or the first file under /disk of one that is an archive.
 func (t *task) importLayer(ctx context.Context, repo *remote.Repository, layer ocispec.Descriptor, image string) (*Result, error) {
 	if layer.Digest.Algorithm() != "sha256" {
 		return nil, fmt.Errorf("%w: layer %s is not named by a sha256 digest", ErrUnsupported, layer.Digest)
@@ -196,23 +252,50 @@ func (t *task) importLayer(ctx context.Context, repo *remote.Repository, layer o
 	return t.importOrigin(ctx, &blobOrigin{from: repo, desc: layer, name: image}, sums, openDisk)
 }
 
-// openDisk finds the disk in an unpacked layer.
-func openDisk(layer io.Reader) (io.Reader, error) {
-	files := tar.NewReader(layer)
-	for first := true; ; first = false {
+// openDisk finds the disk in an unpacked layer: the layer itself, or a file of the archive that it is.
+func openDisk(layer io.Reader) (disk io.Reader, plain bool, err error) {
+	whole := bufio.NewReaderSize(layer, sniffSize)
+	head, err := whole.Peek(sniffSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, false, layerError(err)
+	}
+	if !isArchive(head) {
+		if _, err := sniffFormat(head); errors.Is(err, ErrNotDiskImage) {
+			return nil, false, errNoDisk
+		}
+		return whole, true, nil
+	}
+	disk, err = findDisk(whole)
+	return disk, false, err
+}
+
+// isArchive tells whether data begins with a tar header, whose checksum tells it from a boot sector.
+func isArchive(head []byte) bool {
+	_, err := tar.NewReader(bytes.NewReader(head)).Next()
+	return err == nil
+}
+
+func findDisk(archive io.Reader) (io.Reader, error) {
+	files := tar.NewReader(archive)
+	for {
 		h, err := files.Next()
 		switch {
-		case errors.Is(err, io.EOF), first && (errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)):
-			return nil, errNoDisk // no archive, or one without a disk
-		case err != nil && (isClassified(err) || isCanceled(err)):
-			return nil, err //nolint:wrapcheck // the source's own error
+		case errors.Is(err, io.EOF):
+			return nil, errNoDisk
 		case err != nil:
-			return nil, fmt.Errorf("%w: the layer is damaged: %w", ErrNotDiskImage, err)
+			return nil, layerError(err)
 		}
 		if h.Typeflag == tar.TypeReg && isDiskFile(h.Name) {
 			return files, nil
 		}
 	}
+}
+
+func layerError(err error) error {
+	if isClassified(err) || isCanceled(err) {
+		return err
+	}
+	return fmt.Errorf("%w: the layer is damaged: %w", ErrNotDiskImage, err)
 }
 
 func isDiskFile(name string) bool {

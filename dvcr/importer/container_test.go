@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -73,12 +74,38 @@ func publish(t *testing.T, repo *remote.Repository, tag string, layers ...[]byte
 	return desc
 }
 
+// artifact pushes layers of types as oras does, and returns the descriptor.
+func artifact(t *testing.T, repo *remote.Repository, tag string, layers ...any) ocispec.Descriptor {
+	t.Helper()
+	var descs []ocispec.Descriptor
+	for i := 0; i < len(layers); i += 2 {
+		d, err := oras.PushBytes(t.Context(), repo, layers[i].(string), layers[i+1].([]byte))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Annotations = map[string]string{ocispec.AnnotationTitle: "disk", "io.kubevirt.disk.name": fmt.Sprint("disk", i)}
+		descs = append(descs, d)
+	}
+	desc, err := oras.PackManifest(t.Context(), repo, oras.PackManifestVersion1_1, "application/vnd.example.disk", oras.PackManifestOptions{Layers: descs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tag != "" {
+		if err := repo.Tag(t.Context(), desc, tag); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return desc
+}
+
 // publishIndex pushes an index of images by architecture.
 func publishIndex(t *testing.T, repo *remote.Repository, tag string, images map[string]ocispec.Descriptor) {
 	t.Helper()
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
 	for architecture, d := range images {
-		d.Platform = &ocispec.Platform{OS: "linux", Architecture: architecture}
+		if architecture != "" {
+			d.Platform = &ocispec.Platform{OS: "linux", Architecture: architecture}
+		}
 		index.Manifests = append(index.Manifests, d)
 	}
 	b, err := json.Marshal(index)
@@ -129,7 +156,21 @@ func TestImportContainerDisk(t *testing.T) {
 		"arm64": publish(t, repo, "", layer(t, file{name: "disk/disk.img", content: other})),
 		"amd64": publish(t, repo, "", layer(t, file{name: "disk/disk.img", content: raw})),
 	})
+	artifact(t, repo, "oras-qcow2", "application/vnd.qemu.qcow2", qcow2)
+	artifact(t, repo, "oras-raw", "application/octet-stream", raw)
+	artifact(t, repo, "oras-packed", "application/gzip", gz(t, qcow2))
+	artifact(t, repo, "oras-vmdk", "application/x-vmdk", convert(t, raw, "-O", "vmdk"))
+	artifact(t, repo, "kubevirt", "application/vnd.kubevirt.disk.raw+zstd", zst(t, raw))
+	artifact(t, repo, "described", "text/markdown", []byte("# read me"), "application/octet-stream", zst(t, raw))
+	publishIndex(t, repo, "kubevirt-index", map[string]ocispec.Descriptor{
+		"": artifact(t, repo, "", "application/vnd.kubevirt.disk.raw+zstd", zst(t, raw)),
+	})
+	publishIndex(t, repo, "attested", map[string]ocispec.Descriptor{
+		"amd64":   artifact(t, repo, "", "application/octet-stream", qcow2),
+		"unknown": artifact(t, repo, "", "application/octet-stream", other),
+	})
 	for _, image := range []string{
+		":oras-qcow2", ":oras-raw", ":oras-packed", ":oras-vmdk", ":kubevirt", ":described", ":kubevirt-index", ":attested",
 		":raw", "@" + digest.Digest.String(), ":raw@" + digest.Digest.String(),
 		":absolute", ":dotted", ":qcow2", ":gzip", ":zstd", ":packed", ":second-layer", ":crowded", ":index",
 	} {
@@ -177,6 +218,9 @@ func TestImportContainerRefuses(t *testing.T) {
 	raw := rawDisk(1, mib)
 	publish(t, repo, "no-disk", layer(t, file{name: "etc/passwd", content: []byte("root")}), []byte("no archive"))
 	publish(t, repo, "text", layer(t, file{name: "disk/readme", content: []byte("hello")}))
+	disks := []any{"application/vnd.kubevirt.disk.raw+zstd", zst(t, raw), "application/vnd.kubevirt.disk.raw+zstd", zst(t, rawDisk(2, mib))}
+	artifact(t, repo, "two-disks", disks...)
+	artifact(t, repo, "readme", "text/markdown", []byte("# read me"))
 	whole := gz(t, layer(t, file{name: "disk/disk.img", content: raw}))
 	publish(t, repo, "cut", whole[:len(whole)/2])
 	publish(t, repo, "good", whole)
@@ -193,6 +237,8 @@ func TestImportContainerRefuses(t *testing.T) {
 		says    string
 	}{
 		"no disk":           {image: ":no-disk", want: importer.ErrNotDiskImage, says: "containerDisk"},
+		"two disks":         {image: ":two-disks", want: importer.ErrUnsupported, says: "disk0, disk2"},
+		"only a text":       {image: ":readme", want: importer.ErrNotDiskImage, says: "none of its 1 layers"},
 		"text in its place": {image: ":text", want: importer.ErrNotDiskImage, says: "text"},
 		"layer cut off":     {image: ":cut", want: importer.ErrNotDiskImage, says: "damaged"},
 		"no such tag":       {image: ":none", want: importer.ErrNotFound},

@@ -142,8 +142,9 @@ func (t *task) importSource(ctx context.Context) (*Result, error) {
 	}
 }
 
-// opener finds the image inside the unpacked content of a download; nil means that the content is the image.
-type opener func(io.Reader) (io.Reader, error)
+// opener finds the image inside the unpacked content of a download, and tells whether the content is the image, plain. Nil
+// means that it is.
+type opener func(io.Reader) (image io.Reader, plain bool, err error)
 
 // importOrigin downloads an origin and imports the image in it while it arrives.
 func (t *task) importOrigin(ctx context.Context, o origin, sums checksums, open opener) (*Result, error) {
@@ -176,10 +177,12 @@ func (t *task) read(ctx context.Context, s *spool, sums checksums, open opener) 
 	defer content.Close()
 	inner, inPlace := content, !packed && open == nil
 	if open != nil {
-		if inner, err = unpackFile(content, open, t.options.MaxVirtualSize); err != nil {
+		var plain bool
+		if inner, plain, err = unpackFile(content, open, t.options.MaxVirtualSize); err != nil {
 			return disk.Info{}, err
 		}
 		defer inner.Close()
+		inPlace = plain && !packed
 	}
 	p := &payload{spool: s, image: bufio.NewReaderSize(inner, 1<<20), inPlace: inPlace}
 	p.verify = func() error {
@@ -194,14 +197,14 @@ func (t *task) read(ctx context.Context, s *spool, sums checksums, open opener) 
 	return t.pushPayload(ctx, p)
 }
 
-// unpackFile finds a file in an archive and unpacks it, if it is compressed itself.
-func unpackFile(archive io.Reader, open opener, maxSize int64) (io.ReadCloser, error) {
-	found, err := open(archive)
-	if err != nil {
-		return nil, err
+// unpackFile finds the image in a layer and unpacks it, if it is a file that is compressed itself.
+func unpackFile(layer io.Reader, open opener, maxSize int64) (image io.ReadCloser, plain bool, err error) {
+	found, plain, err := open(layer)
+	if err != nil || plain {
+		return io.NopCloser(found), plain, err
 	}
-	inner, _, err := unpack(bufio.NewReaderSize(found, 256<<10), maxSize)
-	return inner, err
+	image, _, err = unpack(bufio.NewReaderSize(found, 256<<10), maxSize)
+	return image, false, err
 }
 
 func drain(r io.Reader) error {

@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"slices"
 
+	"k8s.io/client-go/rest"
 	virtv1 "kubevirt.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"slipway.dev/slipway/config/rbac"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/internal/lazylog"
@@ -21,9 +23,6 @@ import (
 	"slipway.dev/slipway/reconcilers/disk"
 	"slipway.dev/slipway/reconcilers/setup"
 )
-
-// systemNamespace is where the platform keeps what is its own.
-const systemNamespace = "slipway-system"
 
 // ConsoleLog is the file that holds all that an instance wrote to its serial
 // line; empty when the instance does not run on this machine.
@@ -38,18 +37,26 @@ func ConsoleLog(vmi *virtv1.VirtualMachineInstance) string {
 // startControllers runs every controller, the webhooks and the engine in one
 // manager in this process.
 func (p *Platform) startControllers(ctx context.Context) (string, error) {
-	mgr, err := p.newManager()
+	config, err := p.controllersConfig(ctx)
 	if err != nil {
 		return "", err
 	}
-	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress()})
+	mgr, err := p.newManager(config)
+	if err != nil {
+		return "", err
+	}
+	uploads, err := p.serveUploads()
+	if err != nil {
+		return "", err
+	}
+	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress(), Uploads: uploads})
 	credentials := p.dvcr.Credentials()
 	err = setup.Controllers(mgr, setup.Options{
 		StoreDir:     p.options.Layout.Store(),
 		Imports:      imports,
 		Repositories: p.dvcr.Client(),
 		Credentials:  disk.Credentials{Username: credentials.Username, Password: credentials.Password},
-		Namespace:    systemNamespace,
+		Namespace:    rbac.ControllerNamespace,
 
 		RegistryAddress: p.dvcr.Addr(),
 		EndOnReset:      true,
@@ -78,7 +85,7 @@ func (p *Platform) egress() egress.Policy {
 	return egress.Policy{Allow: slices.Concat(egress.Loopback, p.options.AllowNetworks)}
 }
 
-func (p *Platform) newManager() (ctrl.Manager, error) {
+func (p *Platform) newManager(config *rest.Config) (ctrl.Manager, error) {
 	file, err := os.OpenFile(filepath.Join(p.options.Layout.Run(), "controllers.log"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the controllers' log: %w", err)
@@ -92,7 +99,7 @@ func (p *Platform) newManager() (ctrl.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	mgr, err := ctrl.NewManager(p.plane.Config(), ctrl.Options{
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:        scheme,
 		Metrics:       metricsserver.Options{BindAddress: p.options.MetricsAddress},
 		WebhookServer: server,

@@ -159,3 +159,8 @@ func (r *Repository) URL() string { return redact(r.remote.URL) }
 func (r *Repository) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, r.remote.timeout())
 }
+
+// Name of the repository: host/repository.
+func (r *Repository) Name() string {
+	return r.oras.Reference.Registry + "/" + r.oras.Reference.Repository
+}

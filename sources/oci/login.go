@@ -118,4 +118,3 @@ func (l Login) secrets() []string {
 	}
 	return out
 }
-

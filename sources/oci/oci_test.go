@@ -180,18 +180,18 @@ func TestFailures(t *testing.T) {
 		err    error
 		says   string
 	}{
-		"a wrong password":    {func(r *Remote) { r.Logins[0].Password = "wr0ng-s3cret" }, ErrAuth, "credentials"},
-		"no credentials":      {func(r *Remote) { r.Logins = nil }, ErrAuth, "dockerconfigjson"},
-		"for another host":    {func(r *Remote) { r.Logins[0].Scope = "registry.example" }, ErrAuth, "dockerconfigjson"},
-		"no such repository":  {func(r *Remote) { r.URL += "/other" }, ErrNotFound, "no such repository"},
-		"nobody is there":     {func(r *Remote) { r.URL = "oci://127.0.0.1:1/team/vms" }, ErrUnreachable, ""},
+		"a wrong password":        {func(r *Remote) { r.Logins[0].Password = "wr0ng-s3cret" }, ErrAuth, "credentials"},
+		"no credentials":          {func(r *Remote) { r.Logins = nil }, ErrAuth, "dockerconfigjson"},
+		"for another host":        {func(r *Remote) { r.Logins[0].Scope = "registry.example" }, ErrAuth, "dockerconfigjson"},
+		"no such repository":      {func(r *Remote) { r.URL += "/other" }, ErrNotFound, "no such repository"},
+		"nobody is there":         {func(r *Remote) { r.URL = "oci://127.0.0.1:1/team/vms" }, ErrUnreachable, ""},
 		"TLS where there is none": {func(r *Remote) { r.Insecure = false }, ErrUnreachable, "HTTPS"},
-		"a tag in the URL":    {func(r *Remote) { r.URL += ":v1" }, ErrRefused, "ref.tag"},
-		"another scheme":      {func(r *Remote) { r.URL = "https://registry.example/x" }, ErrRefused, "oci://"},
-		"a file":              {func(r *Remote) { r.URL = "file:///etc/passwd" }, ErrRefused, "oci://"},
-		"credentials in it":   {func(r *Remote) { r.URL = "oci://me:s3cr3t@registry.example/x" }, ErrRefused, "credentials"},
-		"no repository":       {func(r *Remote) { r.URL = "oci://registry.example" }, ErrRefused, "names no repository"},
-		"a proxy that is none": {func(r *Remote) { r.Proxy = Proxy{URL: "gopher://x"} }, ErrRefused, "proxy"},
+		"a tag in the URL":        {func(r *Remote) { r.URL += ":v1" }, ErrRefused, "ref.tag"},
+		"another scheme":          {func(r *Remote) { r.URL = "https://registry.example/x" }, ErrRefused, "oci://"},
+		"a file":                  {func(r *Remote) { r.URL = "file:///etc/passwd" }, ErrRefused, "oci://"},
+		"credentials in it":       {func(r *Remote) { r.URL = "oci://me:s3cr3t@registry.example/x" }, ErrRefused, "credentials"},
+		"no repository":           {func(r *Remote) { r.URL = "oci://registry.example" }, ErrRefused, "names no repository"},
+		"a proxy that is none":    {func(r *Remote) { r.Proxy = Proxy{URL: "gopher://x"} }, ErrRefused, "proxy"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

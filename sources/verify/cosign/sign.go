@@ -145,8 +145,8 @@ func signed(manifest ocispec.Manifest, layer ocispec.Descriptor, raw []byte, key
 
 // config is the image configuration that cosign's readers expect, with a digest for each layer.
 type config struct {
-	Architecture string `json:"architecture"`
-	OS           string `json:"os"`
+	Architecture string   `json:"architecture"`
+	OS           string   `json:"os"`
 	Config       struct{} `json:"config"`
 	RootFS       struct {
 		Type    string   `json:"type"`

@@ -5,6 +5,6 @@
 // git clone and git push understand, and a call for each change of a branch, whether it was pushed here or committed
 // in the work tree.
 //
-// It never listens on anything but loopback, never answers a request made for another host name, and never writes into
-// a work tree that has changes of its own. It runs the git binary, which must be installed.
+// It never listens on anything but loopback, never answers a request made for another host name or without the log-in
+// that it was given, and never writes into a work tree that has changes of its own. It runs the git binary, which must be installed.
 package gitserver

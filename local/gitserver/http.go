@@ -1,6 +1,7 @@
 package gitserver
 
 import (
+	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -16,6 +17,11 @@ const (
 func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if !localHost(req.Host) {
 		http.Error(w, "this server answers only on the loopback address", http.StatusForbidden)
+		return
+	}
+	if !s.admits(req) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="Slipway"`)
+		http.Error(w, "log in with the user name and password that slipway up shows in the repository's URL", http.StatusUnauthorized)
 		return
 	}
 	name, rest, found := split(req.URL.Path)
@@ -34,6 +40,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if rest == "/"+receivePack {
 		s.notify(name, r)
 	}
+}
+
+// admits compares in constant time, so that answers do not help to guess.
+func (s *Server) admits(req *http.Request) bool {
+	login := s.options.Login
+	if login == nil {
+		return true
+	}
+	username, password, _ := req.BasicAuth()
+	wanted, _ := login.Password()
+	return subtle.ConstantTimeCompare([]byte(username), []byte(login.Username()))&
+		subtle.ConstantTimeCompare([]byte(password), []byte(wanted)) == 1
 }
 
 // localHost refuses requests that a web page made for its own host name (DNS rebinding).

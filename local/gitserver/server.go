@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -19,6 +20,8 @@ import (
 type Options struct {
 	// Addr is a loopback address with a port; empty is 127.0.0.1 with any free port.
 	Addr string
+	// Login is asked of every client; nil lets in whoever reaches the address, which is everybody on this machine.
+	Login *url.Userinfo
 	// OnPush is called with the name of a repository after one of its branches changed. Calls come one at a time for
 	// each repository and must not block for long.
 	OnPush func(repository string)
@@ -82,9 +85,15 @@ func (s *Server) Start(ctx context.Context) error {
 	return ctx.Err() //nolint:wrapcheck // the caller's own context
 }
 
-// URL returns the address of a repository.
-func (s *Server) URL(name string) string {
-	return "http://" + s.listener.Addr().String() + "/" + name + ".git"
+// URL returns the address of a repository, without the log-in.
+func (s *Server) URL(name string) string { return s.address(name, nil) }
+
+// CloneURL returns the address of a repository with the log-in in it, as git clone takes it.
+func (s *Server) CloneURL(name string) string { return s.address(name, s.options.Login) }
+
+func (s *Server) address(name string, login *url.Userinfo) string {
+	u := url.URL{Scheme: "http", User: login, Host: s.listener.Addr().String(), Path: "/" + name + ".git"}
+	return u.String()
 }
 
 // Close stops serving and watching. Requests that run are cut off.
@@ -110,7 +119,7 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// AddBare serves a bare repository as /<name>.git. Anybody on this machine may push to it.
+// AddBare serves a bare repository as /<name>.git. Whoever may clone it may push to it, too.
 func (s *Server) AddBare(name, dir string) error {
 	return s.add(name, &repository{dir: dir, seen: map[string]string{}})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,9 +34,11 @@ func tryRun(dir string, args ...string) (string, error) {
 	return string(out), err
 }
 
+var login = url.UserPassword("slipway", "open/sesame:1")
+
 func serve(t *testing.T, pushes chan string) *Server {
 	t.Helper()
-	s, err := New(Options{OnPush: func(name string) { pushes <- name }})
+	s, err := New(Options{Login: login, OnPush: func(name string) { pushes <- name }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,7 @@ func TestCloneAndPush(t *testing.T) {
 			s := serve(t, pushes)
 			demoRepository(t, s)
 			clone := t.TempDir()
-			run(t, clone, "clone", s.URL("demo"), ".")
+			run(t, clone, "clone", s.CloneURL("demo"), ".")
 			if diff := cmp.Diff("vm.md\nvm/web.yaml", run(t, clone, "ls-files")); diff != "" {
 				t.Fatal(diff)
 			}
@@ -92,7 +95,7 @@ func TestCloneAndPush(t *testing.T) {
 			if got := <-pushes; got != "demo" {
 				t.Errorf("OnPush(%q), want demo", got)
 			}
-			if got := run(t, clone, "ls-remote", s.URL("demo"), "refs/heads/main"); !strings.HasPrefix(got, want) {
+			if got := run(t, clone, "ls-remote", s.CloneURL("demo"), "refs/heads/main"); !strings.HasPrefix(got, want) {
 				t.Errorf("main is %s, want %s", got, want)
 			}
 		})
@@ -111,7 +114,7 @@ func TestPushOfNotesIsNoChange(t *testing.T) {
 	s := serve(t, pushes)
 	demoRepository(t, s)
 	clone := t.TempDir()
-	run(t, clone, "clone", s.URL("demo"), ".")
+	run(t, clone, "clone", s.CloneURL("demo"), ".")
 	run(t, clone, "notes", "--ref=slipway", "add", "-m", "healthy", "HEAD")
 	run(t, clone, "push", "origin", "refs/notes/slipway")
 	commit(t, clone, "a", nil)
@@ -171,7 +174,7 @@ func TestWorkTreeReportsLocalCommits(t *testing.T) {
 			<-pushes
 		}
 	}
-	if got, want := run(t, dir, "ls-remote", s.URL("work"), "HEAD"), run(t, dir, "rev-parse", "HEAD"); !strings.HasPrefix(got, want) {
+	if got, want := run(t, dir, "ls-remote", s.CloneURL("work"), "HEAD"), run(t, dir, "rev-parse", "HEAD"); !strings.HasPrefix(got, want) {
 		t.Errorf("HEAD is %s, want %s", got, want)
 	}
 }
@@ -191,7 +194,7 @@ func TestPushToWorkTree(t *testing.T) {
 				t.Fatal(err)
 			}
 			clone := t.TempDir()
-			run(t, clone, "clone", s.URL("work"), ".")
+			run(t, clone, "clone", s.CloneURL("work"), ".")
 			commit(t, clone, "vm.yaml", []byte("kind: VirtualMachine # changed\n"))
 			mine := []byte("kind: VirtualMachine # mine\n")
 			if test.dirty {
@@ -217,21 +220,26 @@ func TestPushToWorkTree(t *testing.T) {
 func TestRefusedRequests(t *testing.T) {
 	s := serve(t, make(chan string, 10))
 	demoRepository(t, s)
-	refs := s.URL("demo") + "/info/refs?service=git-upload-pack"
+	refs := s.CloneURL("demo") + "/info/refs?service=git-upload-pack"
+	stranger := s.URL("demo") + "/info/refs?service=git-upload-pack"
 	tests := map[string]struct {
 		method, url, host string
 		want              int
 	}{
 		"allowed":             {http.MethodGet, refs, "", http.StatusOK},
 		"other host":          {http.MethodGet, refs, "evil.example.com", http.StatusForbidden},
-		"dumb protocol":       {http.MethodGet, s.URL("demo") + "/HEAD", "", http.StatusForbidden},
-		"dumb references":     {http.MethodGet, s.URL("demo") + "/info/refs", "", http.StatusForbidden},
-		"escape":              {http.MethodGet, s.URL("demo") + "/../../etc/passwd", "", http.StatusForbidden},
-		"encoded escape":      {http.MethodGet, s.URL("demo") + "/%2e%2e/%2e%2e/etc/passwd", "", http.StatusForbidden},
-		"unknown repository":  {http.MethodGet, s.URL("other") + "/info/refs?service=git-upload-pack", "", http.StatusNotFound},
-		"no repository":       {http.MethodGet, strings.TrimSuffix(s.URL("x"), "x.git"), "", http.StatusNotFound},
+		"no log-in":           {http.MethodGet, stranger, "", http.StatusUnauthorized},
+		"no password":         {http.MethodGet, strings.Replace(stranger, "//", "//slipway@", 1), "", http.StatusUnauthorized},
+		"another's log-in":    {http.MethodGet, strings.Replace(stranger, "//", "//other:open%2Fsesame%3A1@", 1), "", http.StatusUnauthorized},
+		"wrong password":      {http.MethodGet, strings.Replace(stranger, "//", "//slipway:guess@", 1), "", http.StatusUnauthorized},
+		"dumb protocol":       {http.MethodGet, s.CloneURL("demo") + "/HEAD", "", http.StatusForbidden},
+		"dumb references":     {http.MethodGet, s.CloneURL("demo") + "/info/refs", "", http.StatusForbidden},
+		"escape":              {http.MethodGet, s.CloneURL("demo") + "/../../etc/passwd", "", http.StatusForbidden},
+		"encoded escape":      {http.MethodGet, s.CloneURL("demo") + "/%2e%2e/%2e%2e/etc/passwd", "", http.StatusForbidden},
+		"unknown repository":  {http.MethodGet, s.CloneURL("other") + "/info/refs?service=git-upload-pack", "", http.StatusNotFound},
+		"no repository":       {http.MethodGet, strings.TrimSuffix(s.CloneURL("x"), "x.git"), "", http.StatusNotFound},
 		"other method":        {http.MethodDelete, refs, "", http.StatusForbidden},
-		"archive of the tree": {http.MethodPost, s.URL("demo") + "/git-upload-archive", "", http.StatusForbidden},
+		"archive of the tree": {http.MethodPost, s.CloneURL("demo") + "/git-upload-archive", "", http.StatusForbidden},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"os"
 	"slices"
 
@@ -55,12 +56,13 @@ type Platform struct {
 
 	plane  *kube.ControlPlane
 	dvcr   *registry.Server
-	git    *gitserver.Server
+	git    *gitserver.Server // nil when the source is elsewhere
 	engine *node.Node
 	client client.WithWatch
 	cache  cache.Cache
 
 	ready    Ready
+	gitLogin *url.Userinfo
 	webhooks admission.Endpoint
 	failed   chan error
 	undo     []func(context.Context) error

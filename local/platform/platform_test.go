@@ -99,6 +99,30 @@ func TestTheSSHKeyIsMadeOnce(t *testing.T) {
 	}
 }
 
+func TestTheGitLoginIsMadeOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, err := gitLogin(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if password, _ := first.Password(); len(password) < 20 {
+		t.Errorf("password %q can be guessed", password)
+	}
+	again, err := gitLogin(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.String() != again.String() {
+		t.Error("the second call made another password")
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("file of the password: %v, %v; want one that nobody else reads", info.Mode(), err)
+	}
+}
+
 func TestAddressesOfAPlatformAreReadBack(t *testing.T) {
 	l := Layout{Root: t.TempDir()}
 	if err := l.make(); err != nil {

@@ -17,7 +17,8 @@ type Ready struct {
 	PID int `json:"pid"`
 	// Kubeconfig of the administrator.
 	Kubeconfig string `json:"kubeconfig"`
-	// GitURL that the Environment follows.
+	// GitURL that the Environment follows, with the log-in where this machine
+	// serves it.
 	GitURL string `json:"gitURL"`
 	// DVCR is the registry's address.
 	DVCR string `json:"dvcr"`

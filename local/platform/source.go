@@ -99,7 +99,10 @@ func (p *Platform) startGit(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	p.git, err = gitserver.New(gitserver.Options{Addr: address, OnPush: func(string) { p.pushed(ctx) }})
+	if p.gitLogin, err = gitLogin(filepath.Join(p.options.Layout.Git(), "password")); err != nil {
+		return "", err
+	}
+	p.git, err = gitserver.New(gitserver.Options{Addr: address, Login: p.gitLogin, OnPush: func(string) { p.pushed(ctx) }})
 	if err != nil {
 		return "", err
 	}
@@ -110,8 +113,8 @@ func (p *Platform) startGit(ctx context.Context) (string, error) {
 		return "", err
 	}
 	p.onStop(func(context.Context) error { return p.git.Close() })
-	p.ready.GitURL = p.git.URL(p.name())
-	return p.ready.GitURL, nil
+	p.ready.GitURL = p.git.CloneURL(p.name())
+	return p.git.URL(p.name()), nil
 }
 
 func (p *Platform) addRepository(ctx context.Context) error {
@@ -191,13 +194,20 @@ func (p *Platform) followSource(ctx context.Context) (string, error) {
 	source := &v1alpha1.GitRepository{ObjectMeta: meta, Spec: v1alpha1.GitRepositorySpec{
 		URL: p.ready.GitURL, Interval: metav1.Duration{Duration: pollInterval},
 	}}
+	objects := []client.Object{source}
+	if p.git != nil {
+		login := p.loginSecret()
+		source.Spec.URL = p.git.URL(p.name())
+		source.Spec.SecretRef = &v1alpha1.LocalObjectReference{Name: login.Name}
+		objects = []client.Object{login, source}
+	}
 	environment := &v1alpha1.Environment{ObjectMeta: meta, Spec: v1alpha1.EnvironmentSpec{
 		SourceRef:          v1alpha1.SourceReference{Kind: v1alpha1.GitRepositoryKind, Name: p.name()},
 		Path:               p.options.Path,
 		TargetNamespace:    p.options.Namespace,
 		ServiceAccountName: p.options.ServiceAccount,
 	}}
-	for _, obj := range []client.Object{source, environment} {
+	for _, obj := range append(objects, environment) {
 		if err := apply(ctx, p.client, obj); err != nil {
 			return "", err
 		}
@@ -205,7 +215,7 @@ func (p *Platform) followSource(ctx context.Context) (string, error) {
 	p.pushed(ctx)
 	p.ready.PID = os.Getpid()
 	p.ready.Namespace, p.ready.Environment = p.options.Namespace, p.name()
-	return p.ready.GitURL, nil
+	return source.Spec.URL, nil
 }
 
 // pushed asks for the source at once, as a push webhook would.

@@ -29,7 +29,7 @@ type child struct {
 }
 
 // start runs the decoder in a sandbox. It answers on the socket soon after.
-func start(ctx context.Context, file *os.File, format, socket string, l Limits) (*child, error) {
+func start(ctx context.Context, in input, socket string, l Limits) (*child, error) {
 	program, err := exec.LookPath(decoder)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is not installed on this machine: install qemu-utils, or convert the image to qcow2 first", ErrUnavailable, decoder)
@@ -37,7 +37,9 @@ func start(ctx context.Context, file *os.File, format, socket string, l Limits) 
 	ctx, cancel := context.WithCancel(ctx)
 	c := &child{cancel: cancel, done: make(chan struct{}), stderr: &tail{}}
 	started := make(chan error)
-	go c.run(func() (*exec.Cmd, error) { return startConfined(ctx, program, file, format, socket, c.stderr, l) }, started)
+	go c.run(func() (*exec.Cmd, error) {
+		return startConfined(func() *exec.Cmd { return command(ctx, program, in, socket, c.stderr) }, l)
+	}, started)
 	if err := <-started; err != nil {
 		cancel()
 		return nil, fmt.Errorf("%w: start %s: %w", ErrUnavailable, decoder, err)
@@ -69,9 +71,9 @@ func confinements() []uintptr {
 	return append(all, 0)
 }
 
-func startConfined(ctx context.Context, program string, file *os.File, format, socket string, stderr *tail, l Limits) (cmd *exec.Cmd, err error) {
+func startConfined(command func() *exec.Cmd, l Limits) (cmd *exec.Cmd, err error) {
 	for _, flags := range confinements() {
-		cmd = command(ctx, program, file, format, socket, stderr)
+		cmd = command()
 		cmd.SysProcAttr = confinement(flags)
 		if err = cmd.Start(); err == nil {
 			return cmd, limit(cmd.Process.Pid, l)
@@ -81,11 +83,12 @@ func startConfined(ctx context.Context, program string, file *os.File, format, s
 }
 
 // command is the decoder over one read-only file, for one client.
-func command(ctx context.Context, program string, file *os.File, format, socket string, stderr *tail) *exec.Cmd {
-	const input = "driver=%s,read-only=on,file.driver=file,file.filename=/proc/self/fd/3,file.locking=off,file.read-only=on"
-	cmd := exec.CommandContext(ctx, program, "--read-only", "--shared=1", "--socket="+socket, "--image-opts", fmt.Sprintf(input, format))
+func command(ctx context.Context, program string, in input, socket string, stderr *tail) *exec.Cmd {
+	const options = "driver=%s,read-only=on,file.driver=file,file.filename=%s,file.locking=off,file.read-only=on"
+	name := strings.ReplaceAll(in.name, ",", ",,") // as QEMU's options escape a comma
+	cmd := exec.CommandContext(ctx, program, "--read-only", "--shared=1", "--socket="+socket, "--image-opts", fmt.Sprintf(options, in.format, name))
 	cmd.Env = []string{}
-	cmd.ExtraFiles = []*os.File{file}
+	cmd.ExtraFiles = []*os.File{in.file}
 	cmd.Stderr = stderr
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }

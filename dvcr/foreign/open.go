@@ -39,28 +39,54 @@ func (l Limits) withDefaults(size int64) Limits {
 // Open starts a child that decodes the image in file and returns the disk in it. The file is given to the child as it is
 // open, and stays the caller's. Dir takes a socket while the source is open. Close, or the end of ctx, ends the child.
 //
-// The image must have passed Check, or be one that this platform wrote itself: then format may also be "qcow2", whose
-// backing files are followed.
+// The image must have passed Check.
 func Open(ctx context.Context, file *os.File, format, dir string, l Limits) (disk.Source, error) {
-	info, err := file.Stat()
+	return open(ctx, input{file: file, name: inherited, format: format}, dir, l)
+}
+
+// OpenOwn is Open for the file of an image that this platform wrote itself, in any format that QEMU knows: its backing files
+// are followed, and found relative to it. Nothing that came from outside may be opened so.
+func OpenOwn(ctx context.Context, path, format, dir string, l Limits) (disk.Source, error) {
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open %s image: %w", format, err)
+	}
+	defer file.Close()
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, fmt.Errorf("open %s image: %w", format, err)
+	}
+	return open(ctx, input{file: file, name: path, format: format}, dir, l)
+}
+
+// input is what the child reads: a file that it inherits, by the name under which it finds it.
+type input struct {
+	file         *os.File
+	name, format string
+}
+
+// inherited is how a child names the file that it was given.
+const inherited = "/proc/self/fd/3"
+
+func open(ctx context.Context, in input, dir string, l Limits) (disk.Source, error) {
+	info, err := in.file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("open %s image: %w", in.format, err)
 	}
 	l = l.withDefaults(info.Size())
 	own, err := os.MkdirTemp(dir, "nbd-")
 	if err != nil {
-		return nil, fmt.Errorf("open %s image: make a directory for the socket: %w", format, err)
+		return nil, fmt.Errorf("open %s image: make a directory for the socket: %w", in.format, err)
 	}
-	s, err := open(ctx, file, format, filepath.Join(own, "s"), l)
+	s, err := connect(ctx, in, filepath.Join(own, "s"), l)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s image: %w", format, err), os.RemoveAll(own))
+		return nil, errors.Join(fmt.Errorf("open %s image: %w", in.format, err), os.RemoveAll(own))
 	}
 	s.dir = own
 	return &source{Source: disk.NewMapped(s, s.client.size), session: s}, nil
 }
 
-func open(ctx context.Context, file *os.File, format, socket string, l Limits) (*session, error) {
-	c, err := start(ctx, file, format, socket, l)
+func connect(ctx context.Context, in input, socket string, l Limits) (*session, error) {
+	c, err := start(ctx, in, socket, l)
 	if err != nil {
 		return nil, err
 	}

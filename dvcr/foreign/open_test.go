@@ -81,7 +81,6 @@ func TestOpen(t *testing.T) {
 		"vhd":                   {foreign.VHD, []string{"-O", "vpc", "-o", "force_size=on"}},
 		"vhdx":                  {foreign.VHDX, []string{"-O", "vhdx"}},
 		"vhdx fixed":            {foreign.VHDX, []string{"-O", "vhdx", "-o", "subformat=fixed"}},
-		"qcow2 of ours":         {"qcow2", []string{"-O", "qcow2"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +103,29 @@ func TestOpen(t *testing.T) {
 				t.Errorf("%v is left", left)
 			}
 		})
+	}
+}
+
+// TestOpenOwn reads an overlay that names what is below it relatively.
+func TestOpenOwn(t *testing.T) {
+	raw := sample()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "base.raw"), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(dir, "a,disk.qcow2")
+	out, err := exec.Command("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", "base.raw", overlay, "32M").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s, err := foreign.OpenOwn(t.Context(), overlay, "qcow2", t.TempDir(), foreign.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	got, moved := read(t, s)
+	if len(got) != 32*mib || !bytes.Equal(got[:len(raw)], raw) || moved > len(raw) {
+		t.Errorf("%d bytes, %d of them read, are another disk", len(got), moved)
 	}
 }
 

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -24,12 +25,42 @@ type Source struct {
 	HTTP     *HTTPSource
 	Registry *RegistrySource
 	Upload   *UploadSource
+	Artifact *ArtifactSource
+	Volume   *VolumeSource
+}
+
+// ArtifactSource is an image that lies in DVCR already, under another name. Copying it moves no data.
+type ArtifactSource struct {
+	// Name is its repository and tag, like a destination.
+	Name string
+}
+
+// VolumeSource is the disk in the volume of a claim. Nobody may write to it meanwhile.
+type VolumeSource struct {
+	Namespace, Claim string
+	// Format is what the result says of the image; empty means raw.
+	Format string
+}
+
+// Volumes opens the volumes of claims.
+type Volumes interface {
+	// Open gives the disk in a volume and keeps those away who would write to it. It fails with an error that matches
+	// ErrUnreachable while somebody uses the volume, and with one that matches ErrNotFound when there is none.
+	Open(ctx context.Context, namespace, claim string) (Volume, error)
+}
+
+// Volume is a disk that can be read.
+type Volume struct {
+	// Path is a file that this platform wrote, or a block device, Format one of QEMU's; files below it are followed.
+	Path, Format string
+	// Release lets others use the volume again.
+	Release func()
 }
 
 // count returns how many fields are set.
 func (s Source) count() int {
 	n := 0
-	for _, set := range []bool{s.HTTP != nil, s.Registry != nil, s.Upload != nil} {
+	for _, set := range []bool{s.HTTP != nil, s.Registry != nil, s.Upload != nil, s.Artifact != nil, s.Volume != nil} {
 		if set {
 			n++
 		}

@@ -34,6 +34,8 @@ type Options struct {
 	Uploads *upload.Server
 	// UploadTimeout ends a job for which no user sends anything for so long; 0 means a day.
 	UploadTimeout time.Duration
+	// Volumes opens volumes that images are made from; nil refuses such jobs.
+	Volumes Volumes
 	// Egress says which addresses sources may lie at.
 	Egress egress.Policy
 	// Architecture is chosen from images for several, in Go's spelling; empty means this machine's.

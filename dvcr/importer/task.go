@@ -62,6 +62,9 @@ func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
 	if t.job.Source.Upload != nil {
 		return t.runUpload(ctx)
 	}
+	if t.job.Source.Artifact != nil {
+		return t.mountArtifact(ctx, registry)
+	}
 	return t.runSource(ctx)
 }
 
@@ -137,6 +140,8 @@ func (t *task) importSource(ctx context.Context) (*Result, error) {
 		return t.importOrigin(ctx, o, sums, nil)
 	case s.Registry != nil:
 		return t.importContainer(ctx, s.Registry, t.options.Egress)
+	case s.Volume != nil:
+		return t.importVolume(ctx, s.Volume)
 	default:
 		return t.importOrigin(ctx, &uploadOrigin{slot: t.upload, phase: t.phase}, nil, nil)
 	}
@@ -247,7 +252,8 @@ func (t *task) pushStream(ctx context.Context, p *payload, format string) (disk.
 		size = p.spool.length()
 	}
 	raw := &verified{image: p.image, verify: p.verify, format: format, exact: size >= 0}
-	return t.push(ctx, p.spool, disk.NewStream(raw, size), func() string { return raw.format }, 0)
+	describe := func() disk.SourceConfig { return disk.SourceConfig{Format: raw.format, Size: p.spool.length()} }
+	return t.push(ctx, disk.NewStream(raw, size), describe, 0)
 }
 
 // pushFile imports an image that has to be read at any place: from the download itself when it lies there as it is, and from
@@ -280,7 +286,8 @@ func (t *task) pushFile(ctx context.Context, p *payload, format string, head []b
 	if err != nil {
 		return disk.Info{}, err
 	}
-	result, err := t.push(ctx, p.spool, src, func() string { return format }, max(ratioGrace, info.Size()*maxRatio))
+	describe := func() disk.SourceConfig { return disk.SourceConfig{Format: format, Size: p.spool.length()} }
+	result, err := t.push(ctx, src, describe, max(ratioGrace, info.Size()*maxRatio))
 	return result, errors.Join(err, src.Close())
 }
 
@@ -308,13 +315,13 @@ func (t *task) unpackTo(path string, image io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-func (t *task) push(ctx context.Context, s *spool, src disk.Source, format func() string, maxData int64) (disk.Info, error) {
+func (t *task) push(ctx context.Context, src disk.Source, describe func() disk.SourceConfig, maxData int64) (disk.Info, error) {
 	bases, err := t.bases(ctx)
 	if err != nil {
 		return disk.Info{}, err
 	}
 	return disk.Push(ctx, src, t.repo, t.tag, disk.PushOptions{
-		Describe:       func() disk.SourceConfig { return disk.SourceConfig{Format: format(), Size: s.length()} },
+		Describe:       describe,
 		Bases:          bases,
 		MaxVirtualSize: t.options.MaxVirtualSize,
 		MaxData:        maxData,

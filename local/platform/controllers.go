@@ -49,6 +49,9 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := p.startEngine(ctx, mgr); err != nil {
+		return "", err
+	}
 	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress(), Uploads: uploads})
 	credentials := p.dvcr.Credentials()
 	err = setup.Controllers(mgr, setup.Options{
@@ -60,12 +63,10 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 
 		RegistryAddress: p.dvcr.Addr(),
 		EndOnReset:      true,
+		Freezer:         p.engine,
 		Egress:          p.egress(),
 	})
 	if err != nil {
-		return "", err
-	}
-	if err := p.startEngine(ctx, mgr); err != nil {
 		return "", err
 	}
 	if err := p.installWebhooks(ctx, mgr); err != nil {

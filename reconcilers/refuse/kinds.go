@@ -5,7 +5,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
-	"slipway.dev/slipway/api/virtualization/v1alpha2/vdscondition"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vmbdacondition"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vmmaccondition"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vmrestorecondition"
@@ -34,7 +33,7 @@ type kind struct {
 // so it stays pending.
 func kinds() []kind {
 	return []kind{
-		attachment(), diskSnapshot(), machineSnapshot(), machineRestore(), snapshotOperation(), macAddress(),
+		attachment(), machineSnapshot(), machineRestore(), snapshotOperation(), macAddress(),
 	}
 }
 
@@ -47,20 +46,6 @@ func attachment() kind {
 		status: func(o client.Object) (*[]metav1.Condition, *int64) {
 			status := &o.(*v1alpha2.VirtualMachineBlockDeviceAttachment).Status
 			status.Phase = v1alpha2.AttachmentFailed
-			return &status.Conditions, &status.ObservedGeneration
-		},
-	}
-}
-
-func diskSnapshot() kind {
-	return kind{
-		name:      "virtualdisksnapshot",
-		condition: vdscondition.VirtualDiskSnapshotReadyType,
-		message:   "snapshots of disks are not supported by this version; no snapshot was taken",
-		newObject: func() client.Object { return &v1alpha2.VirtualDiskSnapshot{} },
-		status: func(o client.Object) (*[]metav1.Condition, *int64) {
-			status := &o.(*v1alpha2.VirtualDiskSnapshot).Status
-			status.Phase = v1alpha2.SnapshotFailed
 			return &status.Conditions, &status.ObservedGeneration
 		},
 	}

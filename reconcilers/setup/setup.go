@@ -20,6 +20,7 @@ import (
 	"slipway.dev/slipway/reconcilers/operation"
 	"slipway.dev/slipway/reconcilers/refuse"
 	"slipway.dev/slipway/reconcilers/report"
+	"slipway.dev/slipway/reconcilers/snapshot"
 	"slipway.dev/slipway/reconcilers/source"
 	"slipway.dev/slipway/render/kustomize"
 	"slipway.dev/slipway/render/schema"
@@ -55,6 +56,8 @@ type Options struct {
 	SingleNode string
 	// AddressRanges of machines in CIDR notation; empty means the default range.
 	AddressRanges []string
+	// Freezer freezes guests for snapshots; nil means KubeVirt's subresources.
+	Freezer snapshot.Freezer
 	// Egress says which addresses the URLs of tenants may lead to.
 	Egress egress.Policy
 }
@@ -122,6 +125,9 @@ func stage2(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 				Registry:   machine.Registry{Address: o.RegistryAddress, Username: o.Credentials.Username, Password: o.Credentials.Password},
 				EndOnReset: o.EndOnReset, Clock: c, Metrics: m,
 			})
+		},
+		func() error {
+			return snapshot.SetupWithManager(mgr, snapshot.Deps{Freezer: o.Freezer, Clock: c, Metrics: m})
 		},
 		func() error { return operation.SetupWithManager(mgr, operation.Deps{Clock: c, Metrics: m}) },
 		func() error { return refuse.SetupWithManager(mgr, refuse.Deps{Clock: c, Metrics: m}) },

@@ -87,6 +87,8 @@ type reconciler struct {
 	store   Store
 	egress  egress.Policy
 	clock   clock.PassiveClock
+	// rejected revisions, which need no second look.
+	rejected rejections
 	// spread makes of an interval the time until the next look.
 	spread func(time.Duration) time.Duration
 }

@@ -7,15 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/internal/scrub"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/sources/git"
 	"slipway.dev/slipway/sources/store"
+	"slipway.dev/slipway/sources/verify"
 )
 
 // scope is what one run observed. Only Report writes the object.
@@ -28,29 +29,24 @@ type scope struct {
 	revision git.Revision
 	// artifact that is current. Set by fetch.
 	artifact *v1alpha1.Artifact
+	// keys that signatures are verified with; nil for none. Set by login.
+	keys *verify.Keys
+	// selection names what chooses the content of the artifact, the keys too. Set by
+	// login.
+	selection string
+	// signers of the revision, empty when nothing was verified in this run. Set by
+	// fetch.
+	signers string
+	// unverified is why the signatures do not satisfy the spec. Set by fetch.
+	unverified error
 	// suspended says that the spec asks for nothing to be done.
 	suspended bool
-}
-
-// unsupported lists the fields of a spec that this version does not implement.
-func unsupported(spec v1alpha1.GitRepositorySpec) []string {
-	var fields []string
-	if spec.Verification != nil {
-		fields = append(fields, "spec.verify")
-	}
-	if spec.RecurseSubmodules {
-		fields = append(fields, "spec.recurseSubmodules")
-	}
-	return fields
 }
 
 func accept(_ context.Context, s *scope) flow.Outcome {
 	if s.repo.Spec.Suspend {
 		s.suspended = true
 		return flow.Wait(v1alpha1.SuspendedReason, 0, "spec.suspend is true; the artifact that is there stays in use")
-	}
-	if fields := unsupported(s.repo.Spec); len(fields) > 0 {
-		return flow.Stall(v1alpha1.NotSupportedReason, "this version does not implement %s; remove it", strings.Join(fields, ", "))
 	}
 	return flow.Done()
 }
@@ -61,8 +57,19 @@ func (r *reconciler) login(ctx context.Context, s *scope) flow.Outcome {
 		return flow.Fail(reasonOf(err), err)
 	}
 	s.remote = remote
+	if s.repo.Spec.Provider == providerGitHub && remote.Auth.App == nil {
+		return flow.Stall(v1alpha1.AuthenticationFailedReason, "spec.provider is github and the Secret of spec.secretRef holds no GitHub App; it needs githubAppID, githubAppInstallationID and githubAppPrivateKey")
+	}
+	keys, fingerprint, err := r.keysOf(ctx, s.repo)
+	if err != nil {
+		return flow.Fail(reasonOf(err), err)
+	}
+	s.keys, s.selection = keys, selectionDigest(s.repo.Spec, fingerprint)
 	return flow.Done()
 }
+
+// providerGitHub is the provider that logs in with a GitHub App.
+const providerGitHub = "github"
 
 // resolve asks where the reference points, which costs one request.
 func (r *reconciler) resolve(ctx context.Context, s *scope) flow.Outcome {
@@ -76,27 +83,37 @@ func (r *reconciler) resolve(ctx context.Context, s *scope) flow.Outcome {
 
 // fetch stores the revision unless it is stored already.
 func (r *reconciler) fetch(ctx context.Context, s *scope) flow.Outcome {
-	selection := selectionDigest(s.repo.Spec)
-	if current := s.repo.Status.Artifact; current != nil && current.Revision == s.revision.String() && current.SelectionDigest == selection && r.has(current.Digest) {
+	current := s.repo.Status.Artifact
+	if current != nil && current.Revision == s.revision.String() && current.SelectionDigest == s.selection && s.verified() && r.has(current.Digest) {
 		s.artifact = current
 		return flow.Done()
+	}
+	if s.unverified = r.rejected.why(s); s.unverified != nil {
+		return flow.Fail(v1alpha1.VerificationErrorReason, s.unverified)
 	}
 	digest, size, err := r.bring(ctx, s)
 	switch {
 	case errors.Is(err, git.ErrMoved):
 		return flow.Wait(v1alpha1.ProgressingReason, time.Second, "the reference moved while it was fetched; it is resolved again")
+	case s.unverified != nil:
+		r.rejected.add(s)
+		return flow.Fail(v1alpha1.VerificationErrorReason, s.unverified)
 	case err != nil:
 		return flow.Fail(reasonOf(err), err)
 	}
+	r.rejected.forget(s)
 	s.artifact = &v1alpha1.Artifact{
-		Revision: s.revision.String(), Digest: digest, Size: size, SelectionDigest: selection, LastUpdateTime: metav1.NewTime(s.now),
+		Revision: s.revision.String(), Digest: digest, Size: size, SelectionDigest: s.selection, LastUpdateTime: metav1.NewTime(s.now),
 	}
 	flow.Emit(ctx, v1alpha1.ArtifactUpdatedReason, "stored %s (%d bytes)", s.artifact.Revision, size)
 	return flow.Done()
 }
 
 func (r *reconciler) bring(ctx context.Context, s *scope) (digest string, size int64, err error) {
-	options := git.Options{Sparse: s.repo.Spec.SparseCheckout}
+	options := git.Options{Sparse: s.repo.Spec.SparseCheckout, Submodules: s.repo.Spec.RecurseSubmodules}
+	if s.keys != nil {
+		options.Verify = s.verify
+	}
 	if s.repo.Spec.Ignore != nil {
 		options.Ignore = *s.repo.Spec.Ignore
 	}
@@ -123,6 +140,8 @@ func (r *reconciler) collect(ctx context.Context, s *scope) flow.Outcome {
 func reasonOf(err error) string {
 	var stored *storeError
 	switch {
+	case errors.Is(err, verify.ErrKeys):
+		return v1alpha1.VerificationErrorReason
 	case errors.Is(err, git.ErrAuth), errors.Is(err, ErrCredentials):
 		return v1alpha1.AuthenticationFailedReason
 	case errors.Is(err, git.ErrRefused), errors.Is(err, store.ErrRefused):
@@ -143,15 +162,18 @@ func refOf(ref *v1alpha1.GitReference) git.Ref {
 	return git.Ref{Branch: ref.Branch, Tag: ref.Tag, SemVer: ref.SemVer, Name: ref.Name, Commit: ref.Commit}
 }
 
-// selectionDigest names the fields that choose what a revision's artifact holds.
-func selectionDigest(spec v1alpha1.GitRepositorySpec) string {
-	if spec.Ignore == nil && len(spec.SparseCheckout) == 0 {
+// selectionDigest names the fields that choose what a revision's artifact holds, and the keys it was verified with: when
+// one of them changes, the revision is fetched and verified again.
+func selectionDigest(spec v1alpha1.GitRepositorySpec, keys string) string {
+	if spec.Ignore == nil && len(spec.SparseCheckout) == 0 && !spec.RecurseSubmodules && keys == "" {
 		return ""
 	}
 	content, err := json.Marshal(struct {
-		Ignore *string
-		Sparse []string
-	}{spec.Ignore, spec.SparseCheckout})
+		Ignore     *string
+		Sparse     []string
+		Submodules bool   `json:",omitempty"`
+		Keys       string `json:",omitempty"`
+	}{spec.Ignore, spec.SparseCheckout, spec.RecurseSubmodules, keys})
 	if err != nil {
 		content = []byte(err.Error())
 	}
@@ -160,6 +182,8 @@ func selectionDigest(spec v1alpha1.GitRepositorySpec) string {
 }
 
 func (s *scope) conditions() []metav1.Condition { return s.repo.Status.Conditions }
+
+func (s *scope) scrubber() scrub.Scrubber { return s.remote.Scrubber() }
 
 // report writes the status. An artifact that was there stays when the run failed.
 func report(s *scope, result flow.Result) {
@@ -178,4 +202,5 @@ func report(s *scope, result flow.Result) {
 	if s.suspended {
 		conditions.Remove(v1alpha1.ReconcilingCondition)
 	}
+	reportVerification(s, conditions)
 }

@@ -37,6 +37,7 @@ type remoteStub struct {
 	resolves, fetches int
 	remote            git.Remote
 	options           git.Options
+	commitObject      []byte // shown to Verify
 }
 
 func (s *remoteStub) Resolve(_ context.Context, remote git.Remote, _ git.Ref) (git.Revision, error) {
@@ -48,6 +49,11 @@ func (s *remoteStub) Resolve(_ context.Context, remote git.Remote, _ git.Ref) (g
 func (s *remoteStub) Fetch(_ context.Context, _ git.Remote, r git.Revision, o git.Options) (fs.FS, error) {
 	s.fetches++
 	s.options = o
+	if o.Verify != nil {
+		if err := o.Verify(git.Objects{Commit: s.commitObject}); err != nil {
+			return nil, err
+		}
+	}
 	return fstest.MapFS{"commit": {Data: []byte(r.Commit)}}, s.fetchErr
 }
 
@@ -68,6 +74,8 @@ const (
 	third  = "3333333333333333333333333333333333333333"
 )
 
+func unspread(d time.Duration) time.Duration { return d }
+
 func newWorld(t *testing.T, spec v1alpha1.GitRepositorySpec, others ...client.Object) *world {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -86,7 +94,7 @@ func newWorld(t *testing.T, spec v1alpha1.GitRepositorySpec, others ...client.Ob
 	if w.store, err = store.Open(t.TempDir(), store.WithClock(w.clock)); err != nil {
 		t.Fatal(err)
 	}
-	r := &reconciler{reader: w.client, secrets: w.client, git: w.git, store: w.store, clock: w.clock, spread: func(d time.Duration) time.Duration { return d }}
+	r := &reconciler{reader: w.client, secrets: w.client, git: w.git, store: w.store, clock: w.clock, spread: unspread}
 	w.engine = flow.New(r.definition(), flow.Deps{Client: w.client, Recorder: w.events, Clock: w.clock})
 	return w
 }
@@ -247,31 +255,6 @@ func TestReferenceMovesWhileItIsFetched(t *testing.T) {
 	result, err := w.run()
 	if err != nil || result.RequeueAfter != time.Second {
 		t.Errorf("result = %+v, %v, want another look in a second", result, err)
-	}
-}
-
-func TestRefusedSpecs(t *testing.T) {
-	tests := map[string]struct {
-		spec v1alpha1.GitRepositorySpec
-		text string
-	}{
-		"verify":     {v1alpha1.GitRepositorySpec{Verification: &v1alpha1.GitVerification{}}, "spec.verify"},
-		"submodules": {v1alpha1.GitRepositorySpec{RecurseSubmodules: true}, "spec.recurseSubmodules"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, test.spec)
-			if _, err := w.run(); err != nil {
-				t.Fatal(err)
-			}
-			c := meta.FindStatusCondition(w.repo.Status.Conditions, v1alpha1.StalledCondition)
-			if c == nil || c.Reason != v1alpha1.NotSupportedReason || !strings.Contains(c.Message, test.text) {
-				t.Errorf("Stalled = %+v, want NotSupported naming %s", c, test.text)
-			}
-			if w.git.resolves != 0 {
-				t.Error("the remote was asked nevertheless")
-			}
-		})
 	}
 }
 

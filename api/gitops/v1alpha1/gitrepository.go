@@ -25,12 +25,20 @@ type GitRepositorySpec struct {
 	// +kubebuilder:default="60s"
 	// +optional
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
+	// Provider says how to log in: generic takes what the Secret holds, github wants
+	// the GitHub App of the Secret.
+	// +kubebuilder:validation:Enum=generic;github
+	// +optional
+	Provider string `json:"provider,omitempty"`
 	// SecretRef names the Secret with the credentials: username and password, or
 	// bearerToken, for https; identity, known_hosts and optionally password for
-	// ssh; ca.crt, tls.crt and tls.key for the connection.
+	// ssh; githubAppID, githubAppInstallationID, githubAppPrivateKey and optionally
+	// githubAppBaseURL for a GitHub App; ca.crt, tls.crt and tls.key for the
+	// connection.
 	// +optional
 	SecretRef *LocalObjectReference `json:"secretRef,omitempty"`
-	// ProxySecretRef names the Secret with the proxy's address and credentials.
+	// ProxySecretRef names the Secret with the proxy: its address (http, https or
+	// socks5) and optionally username and password.
 	// +optional
 	ProxySecretRef *LocalObjectReference `json:"proxySecretRef,omitempty"`
 	// Verification of signatures.
@@ -40,12 +48,14 @@ type GitRepositorySpec struct {
 	// those that are always left out.
 	// +optional
 	Ignore *string `json:"ignore,omitempty"`
-	// SparseCheckout lists the directories to fetch; empty fetches all.
+	// SparseCheckout lists the directories to fetch; empty fetches all. Files outside
+	// of them are not even transferred where the server can leave them out.
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +optional
 	SparseCheckout []string `json:"sparseCheckout,omitempty"`
-	// RecurseSubmodules fetches submodules from the same host too.
+	// RecurseSubmodules fetches submodules too: those on the same server, by the same
+	// protocol, four deep at most.
 	// +optional
 	RecurseSubmodules bool `json:"recurseSubmodules,omitempty"`
 	// Suspend stops looking at the remote; the artifact that is there stays in use.
@@ -91,8 +101,8 @@ type GitVerification struct {
 	// +kubebuilder:default=HEAD
 	// +optional
 	Mode GitVerificationMode `json:"mode,omitempty"`
-	// SecretRef names the Secret with the public keys: PGP keys under names ending
-	// in .asc, SSH keys under names ending in .sshpub.
+	// SecretRef names the Secret with the public keys that are trusted, PGP or SSH,
+	// under any names.
 	SecretRef LocalObjectReference `json:"secretRef"`
 }
 
@@ -101,11 +111,15 @@ type GitRepositoryStatus struct {
 	// ObservedGeneration of the spec that the status speaks about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Conditions: Ready, and Reconciling or Stalled while they hold.
+	// Conditions: Ready, SourceVerified when signatures are asked for, and
+	// Reconciling or Stalled while they hold.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// SourceVerificationMode is how the artifact was verified; empty when it was not.
+	// +optional
+	SourceVerificationMode GitVerificationMode `json:"sourceVerificationMode,omitempty"`
 	// Artifact that is current. It stays while the remote cannot be reached.
 	// +optional
 	Artifact *Artifact `json:"artifact,omitempty"`

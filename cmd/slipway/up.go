@@ -59,6 +59,7 @@ func (o *upOptions) register(cmd *cobra.Command) {
 	flags.StringVar(&o.ServiceAccount, "service-account", "", "existing ServiceAccount to apply as (default: one with the Admin role, made by up)")
 	flags.StringVar(&o.SampleImage, "sample-image", os.Getenv("SLIPWAY_SAMPLE_IMAGE"), "image for the demo in place of one built here")
 	flags.StringVar(&o.MetricsAddress, "metrics-address", "0", "address to serve Prometheus metrics on, such as 127.0.0.1:9090; 0 serves none")
+	flags.StringVar(&o.ReceiverAddress, "receiver-address", "", "address to take push webhooks on, such as 127.0.0.1:9292; empty takes none")
 	flags.StringVar(&o.ProfileAddress, "profile-address", "0", "address to serve Go's profiles (pprof) on, such as 127.0.0.1:6060; 0 serves none")
 	flags.StringSliceVar(&o.allow, "allow-network", nil, "range in CIDR notation, or address, that URLs in manifests may lead to although it is link-local or a metadata service; repeatable (loopback is allowed on one machine)")
 	flags.BoolVar(&o.wait, "wait", false, "end with status 0 when all is healthy, 1 with the reasons when not")

@@ -19,4 +19,5 @@ func Example() {
 	// gitops.slipway.dev_environments.yaml
 	// gitops.slipway.dev_gitrepositories.yaml
 	// gitops.slipway.dev_ocirepositories.yaml
+	// gitops.slipway.dev_receivers.yaml
 }

@@ -63,6 +63,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 
 		RegistryAddress: p.dvcr.Addr(),
 		EndOnReset:      true,
+		ReceiverAddress: p.options.ReceiverAddress,
 		Freezer:         p.engine,
 		Egress:          p.egress(),
 	})

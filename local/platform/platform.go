@@ -42,6 +42,8 @@ type Options struct {
 	MetricsAddress string
 	// ProfileAddress serves Go's profiles; "0" or empty serves none.
 	ProfileAddress string
+	// ReceiverAddress takes push webhooks; empty takes none.
+	ReceiverAddress string
 	// AllowNetworks that the URLs of manifests may lead to besides loopback and
 	// what every policy allows.
 	AllowNetworks []netip.Prefix

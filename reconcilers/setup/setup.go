@@ -18,6 +18,7 @@ import (
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/machine"
 	"slipway.dev/slipway/reconcilers/operation"
+	"slipway.dev/slipway/reconcilers/receiver"
 	"slipway.dev/slipway/reconcilers/refuse"
 	"slipway.dev/slipway/reconcilers/report"
 	"slipway.dev/slipway/reconcilers/snapshot"
@@ -60,6 +61,8 @@ type Options struct {
 	Freezer snapshot.Freezer
 	// Egress says which addresses the URLs of tenants may lead to.
 	Egress egress.Policy
+	// ReceiverAddress takes push webhooks; empty takes none.
+	ReceiverAddress string
 }
 
 // Controllers adds the controllers of both stages to a manager.
@@ -95,6 +98,9 @@ func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	if err := environment.SetupWithManager(mgr, environment.Deps{
 		Trees: artifacts, Renderer: kustomize.New(renderCache), Validator: validator, Clock: c, Metrics: m,
 	}); err != nil {
+		return err
+	}
+	if err := receiver.SetupWithManager(mgr, receiver.Deps{Address: o.ReceiverAddress, Clock: c, Metrics: m}); err != nil {
 		return err
 	}
 	return report.SetupWithManager(mgr, report.Deps{Notes: notes.New(client), Clock: c, Metrics: m})

@@ -14,6 +14,7 @@ const (
 	GitRepositoryKind = "GitRepository"
 	OCIRepositoryKind = "OCIRepository"
 	EnvironmentKind   = "Environment"
+	ReceiverKind      = "Receiver"
 )
 
 // SchemeGroupVersion is the group and version of this package.
@@ -25,6 +26,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&GitRepository{}, &GitRepositoryList{},
 		&OCIRepository{}, &OCIRepositoryList{},
 		&Environment{}, &EnvironmentList{},
+		&Receiver{}, &ReceiverList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return nil

@@ -52,7 +52,7 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 	if err := p.startEngine(ctx, mgr); err != nil {
 		return "", err
 	}
-	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress(), Uploads: uploads})
+	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress(), Uploads: uploads, Volumes: lender{p}})
 	credentials := p.dvcr.Credentials()
 	err = setup.Controllers(mgr, setup.Options{
 		StoreDir:     p.options.Layout.Store(),

@@ -62,6 +62,11 @@ func add[O client.Object](mgr ctrl.Manager, k kind[O], list client.ObjectList, d
 		For(k.newObject(), builder.WithPredicates(wake.NotByStatus())).
 		Watches(&v1alpha2.VirtualMachine{}, enqueueImages(k.traits, imagesOfMachine), builder.WithPredicates(machineUse())).
 		Watches(&v1alpha2.VirtualDisk{}, enqueueImages(k.traits, imageOfDisk), builder.WithPredicates(diskUse())).
+		Watches(&v1alpha2.VirtualImage{}, enqueueImages(k.traits, originsOf), builder.WithPredicates(imageUse())).
+		Watches(&v1alpha2.ClusterVirtualImage{}, enqueueImages(k.traits, originsOf), builder.WithPredicates(imageUse())).
+		Watches(&v1alpha2.VirtualImage{}, enqueueMade(mgr.GetClient(), list, v1alpha2.VirtualImageKind)).
+		Watches(&v1alpha2.ClusterVirtualImage{}, enqueueMade(mgr.GetClient(), list, v1alpha2.ClusterVirtualImageKind)).
+		Watches(&v1alpha2.VirtualDisk{}, enqueueMade(mgr.GetClient(), list, v1alpha2.VirtualDiskKind)).
 		WatchesMetadata(&corev1.Secret{}, enqueueBySecret(mgr.GetClient(), list)).
 		WatchesRawSource(deps.Desk.Feed(k.controller)).
 		Complete(r)
@@ -128,11 +133,13 @@ func reconciler[O client.Object](k kind[O], e *engine, deps flow.Deps) *flow.Rec
 func newScope[O client.Object](k kind[O], e *engine, o O) *scope {
 	spec, secret := k.spec(o)
 	artifact := k.repository(o) + ":" + string(o.GetUID())
+	from, _ := k.origin(o)
 	return &scope{
 		object:      o,
 		traits:      k.traits,
 		spec:        spec,
 		pullSecret:  secret,
+		origin:      from,
 		old:         k.status(o),
 		artifact:    artifact,
 		registryURL: e.shelf.Address() + "/" + artifact,

@@ -183,15 +183,29 @@ func TestBadInput(t *testing.T) {
 			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
 			[]string{"Kubernetes"},
 		},
-		"source ObjectRef": {
-			with(func(i *v1alpha2.VirtualImage) {
-				i.Spec.DataSource = v1alpha2.VirtualImageDataSource{
-					Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.VirtualImageObjectRef{Kind: "VirtualDisk", Name: "root"},
-				}
-			}),
+		"made from a snapshot": {
+			madeFrom("VirtualDiskSnapshot", "root"),
 			importer.State{},
 			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported",
-			[]string{"VirtualDisk root", "HTTP or ContainerImage"},
+			[]string{"VirtualDiskSnapshot (root)", "make a VirtualDisk"},
+		},
+		"made from an image that is not there": {
+			madeFrom("VirtualImage", "none"),
+			importer.State{},
+			v1alpha2.ImagePending, "DatasourceReady", "False ImageNotReady",
+			[]string{"team/none is not there"},
+		},
+		"made from a cluster image that is not there": {
+			madeFrom("ClusterVirtualImage", "none"),
+			importer.State{},
+			v1alpha2.ImagePending, "DatasourceReady", "False ClusterImageNotReady",
+			[]string{"ClusterVirtualImage none is not there"},
+		},
+		"made from a disk that is not there": {
+			madeFrom("VirtualDisk", "none"),
+			importer.State{},
+			v1alpha2.ImagePending, "DatasourceReady", "False VirtualDiskNotReady",
+			[]string{"team/none is not there"},
 		},
 		"upload awaited": {
 			uploaded(nil),
@@ -250,6 +264,15 @@ func TestBadInput(t *testing.T) {
 
 func failure(cause error) importer.State {
 	return importer.State{Phase: importer.Failed, Err: fmt.Errorf("get %s: %w", httpURL, cause)}
+}
+
+// madeFrom is an image that is made from an object.
+func madeFrom(kind v1alpha2.ObjectRefKind, name string) *v1alpha2.VirtualImage {
+	return with(func(i *v1alpha2.VirtualImage) {
+		i.Spec.DataSource = v1alpha2.VirtualImageDataSource{
+			Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.VirtualImageObjectRef{Kind: kind, Name: name},
+		}
+	})
 }
 
 // uploaded is an image that is uploaded; before is its condition of the run before.

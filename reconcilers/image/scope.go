@@ -24,7 +24,9 @@ type scope struct {
 	// its status before this run, in VirtualImage's terms for both kinds.
 	spec       v1alpha2.VirtualImageSpec
 	pullSecret types.NamespacedName
-	old        v1alpha2.VirtualImageStatus
+	// origin is the object that the image is made from, if it is made from one.
+	origin origin
+	old    v1alpha2.VirtualImageStatus
 	// artifact is the image's name in DVCR, registryURL the same with the host.
 	artifact    string
 	registryURL string
@@ -39,6 +41,8 @@ type scope struct {
 	source readiness
 	// content is set by "source": the same, as the importer wants it.
 	content importer.Source
+	// sourceUID is set by "source": the UID of the object that is copied.
+	sourceUID types.UID
 	// transfer is set by "import"; nil when the image was imported before.
 	transfer *intake.Transfer
 	// lost is set by "presence".

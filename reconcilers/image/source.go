@@ -31,6 +31,8 @@ func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
 		s.content = intake.HTTP(s.spec.DataSource.HTTP)
 	case v1alpha2.DataSourceUpload:
 		s.content = intake.Upload(0)
+	case v1alpha2.DataSourceObjectRef:
+		return e.resolveObject(ctx, s)
 	default:
 		return e.resolveContainerImage(ctx, s)
 	}
@@ -86,9 +88,16 @@ func refusal(spec v1alpha2.VirtualImageSpec) string {
 	case source.Type == v1alpha2.DataSourceContainerImage && source.ContainerImage != nil, source.Type == v1alpha2.DataSourceUpload:
 		return ""
 	case source.Type == v1alpha2.DataSourceObjectRef && source.ObjectRef != nil:
-		return fmt.Sprintf("a data source of type ObjectRef (%s %s) is not supported by this version; use HTTP or ContainerImage",
-			source.ObjectRef.Kind, source.ObjectRef.Name)
+		return refusalOfObject(source.ObjectRef)
 	default:
-		return fmt.Sprintf("a data source of type %s is not supported by this version; use HTTP or ContainerImage", source.Type)
+		return fmt.Sprintf("a data source of type %q is not supported by this version; use HTTP, ContainerImage, ObjectRef or Upload", source.Type)
 	}
+}
+
+func refusalOfObject(ref *v1alpha2.VirtualImageObjectRef) string {
+	switch ref.Kind {
+	case v1alpha2.ObjectRefVirtualImage, v1alpha2.ObjectRefClusterVirtualImage, v1alpha2.ObjectRefVirtualDisk:
+		return ""
+	}
+	return fmt.Sprintf("making an image from a %s (%s) is not supported by this version; make a VirtualDisk from it, and the image from that", ref.Kind, ref.Name)
 }

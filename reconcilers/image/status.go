@@ -2,6 +2,7 @@ package image
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vicondition"
@@ -12,11 +13,13 @@ import (
 )
 
 // Conditions and reasons beside those of DVP v1.8: InUse and Terminating are
-// DVP's own of later versions, UsedForDiskCreation is Slipway's.
+// DVP's own of later versions, UsedForDiskCreation and UsedForImageCreation are
+// Slipway's.
 const (
 	InUseType                = "InUse"
 	AttachedToVirtualMachine = "AttachedToVirtualMachine"
 	UsedForDiskCreation      = "UsedForDiskCreation"
+	UsedForImageCreation     = "UsedForImageCreation"
 	NotInUse                 = "NotInUse"
 
 	TerminatingType = "Terminating"
@@ -107,6 +110,8 @@ func reportUse(c flow.Conditions, u users) {
 		c.True(InUseType, AttachedToVirtualMachine, "used by "+u.String())
 	case len(u.disks) > 0:
 		c.True(InUseType, UsedForDiskCreation, "used by "+u.String())
+	case len(u.images) > 0:
+		c.True(InUseType, UsedForImageCreation, "used by "+u.String())
 	default:
 		c.False(InUseType, NotInUse, "")
 	}
@@ -137,6 +142,9 @@ func reportSource(c flow.Conditions, source readiness) {
 func reportContent(status *v1alpha2.VirtualImageStatus, s *scope) {
 	if s.imported() || status.Phase == v1alpha2.ImageReady {
 		status.Target.RegistryURL = s.registryURL
+	}
+	if s.sourceUID != "" {
+		status.SourceUID = ptr.To(string(s.sourceUID))
 	}
 	t := s.transfer
 	if t == nil {

@@ -19,9 +19,11 @@ type users struct {
 	known    bool
 	machines []types.NamespacedName
 	disks    []types.NamespacedName
+	// images are those that are being made from it; a cluster image has no namespace.
+	images []types.NamespacedName
 }
 
-func (u users) any() bool { return len(u.machines)+len(u.disks) > 0 }
+func (u users) any() bool { return len(u.machines)+len(u.disks)+len(u.images) > 0 }
 
 // namespaces are those of all users, each once, in order.
 func (u users) namespaces() []string {
@@ -42,11 +44,21 @@ func (u users) String() string {
 	for _, d := range u.disks {
 		names = append(names, "VirtualDisk "+d.String())
 	}
+	for _, i := range u.images {
+		names = append(names, nameOfImage(i))
+	}
 	const most = 5
 	if len(names) > most {
 		names = append(names[:most], fmt.Sprintf("%d more", len(names)-most))
 	}
 	return strings.Join(names, ", ")
+}
+
+func nameOfImage(key types.NamespacedName) string {
+	if key.Namespace == "" {
+		return "ClusterVirtualImage " + key.Name
+	}
+	return "VirtualImage " + key.String()
 }
 
 // findUsers sets users and keeps the protection finalizer while there are some.
@@ -62,8 +74,8 @@ func (e *engine) findUsers(ctx context.Context, s *scope) flow.Outcome {
 	return flow.Done()
 }
 
-func (e *engine) listUsers(ctx context.Context, s *scope) (users, error) {
-	found := users{known: true}
+func (e *engine) listUsers(ctx context.Context, s *scope) (found users, err error) {
+	found = users{known: true}
 	key := client.MatchingFields{userIndex: refKey(s.traits.kind, s.object.GetNamespace(), s.object.GetName())}
 	var machines v1alpha2.VirtualMachineList
 	if err := e.client.List(ctx, &machines, client.InNamespace(s.object.GetNamespace()), key); err != nil {
@@ -83,7 +95,38 @@ func (e *engine) listUsers(ctx context.Context, s *scope) (users, error) {
 			found.disks = append(found.disks, client.ObjectKeyFromObject(&disks.Items[i]))
 		}
 	}
+	if found.images, err = e.listMade(ctx, s); err != nil {
+		return users{}, err
+	}
 	return found, nil
+}
+
+// listMade lists the images that are being made from this one.
+func (e *engine) listMade(ctx context.Context, s *scope) ([]types.NamespacedName, error) {
+	key := client.MatchingFields{originIndex: refKey(s.traits.kind, s.object.GetNamespace(), s.object.GetName())}
+	var made []types.NamespacedName
+	for _, list := range []client.ObjectList{&v1alpha2.VirtualImageList{}, &v1alpha2.ClusterVirtualImageList{}} {
+		if err := e.client.List(ctx, list, key); err != nil {
+			return nil, fmt.Errorf("list images that are made from %s: %w", s.artifact, err)
+		}
+		for _, o := range objectsOf(list) {
+			if readsOrigin(o) {
+				made = append(made, client.ObjectKeyFromObject(o))
+			}
+		}
+	}
+	return made, nil
+}
+
+// readsOrigin tells whether an image is being made from its source right now.
+func readsOrigin(o client.Object) bool {
+	switch image := o.(type) {
+	case *v1alpha2.VirtualImage:
+		return image.Status.Phase == v1alpha2.ImageProvisioning
+	case *v1alpha2.ClusterVirtualImage:
+		return image.Status.Phase == v1alpha2.ImageProvisioning
+	}
+	return false
 }
 
 // holdsImages tells whether a machine has its images attached: it is not off,
@@ -112,6 +155,26 @@ func refKey(kind, namespace, name string) string {
 		namespace = ""
 	}
 	return kind + "/" + namespace + "/" + name
+}
+
+// originIndex is the field under which the cache finds images by the object that
+// they are made from; its values are made by refKey.
+const originIndex = "image.origin"
+
+// originsOf are the keys of the object that an image is made from.
+func originsOf(obj client.Object) []string {
+	var from origin
+	var ok bool
+	switch o := obj.(type) {
+	case *v1alpha2.VirtualImage:
+		from, ok = originOfImage(o)
+	case *v1alpha2.ClusterVirtualImage:
+		from, ok = originOfClusterImage(o)
+	}
+	if !ok {
+		return nil
+	}
+	return []string{refKey(string(from.kind), from.key.Namespace, from.key.Name)}
 }
 
 func imagesOfMachine(obj client.Object) []string {

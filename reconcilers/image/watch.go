@@ -34,6 +34,8 @@ func index(ctx context.Context, indexer client.FieldIndexer) error {
 		{&v1alpha2.VirtualDisk{}, userIndex, imageOfDisk},
 		{&v1alpha2.VirtualImage{}, secretIndex, secretOfImage},
 		{&v1alpha2.ClusterVirtualImage{}, secretIndex, secretOfImage},
+		{&v1alpha2.VirtualImage{}, originIndex, originsOf},
+		{&v1alpha2.ClusterVirtualImage{}, originIndex, originsOf},
 	}
 	for _, f := range fields {
 		if err := indexer.IndexField(ctx, f.object, f.name, f.values); err != nil {
@@ -73,14 +75,27 @@ func enqueueImages(t traits, refs func(client.Object) []string) handler.EventHan
 
 // enqueueBySecret wakes the images that pull with a Secret.
 func enqueueBySecret(c client.Client, list client.ObjectList) handler.EventHandler {
-	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, secret client.Object) []ctrl.Request {
+	return enqueueFound(c, list, func(secret client.Object) client.MatchingFields {
+		return client.MatchingFields{secretIndex: client.ObjectKeyFromObject(secret).String()}
+	})
+}
+
+// enqueueMade wakes the images that are made from an object of a kind.
+func enqueueMade(c client.Client, list client.ObjectList, kind string) handler.EventHandler {
+	return enqueueFound(c, list, func(o client.Object) client.MatchingFields {
+		return client.MatchingFields{originIndex: refKey(kind, o.GetNamespace(), o.GetName())}
+	})
+}
+
+// enqueueFound wakes the images of a list that an object's key finds.
+func enqueueFound(c client.Client, list client.ObjectList, key func(client.Object) client.MatchingFields) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, obj client.Object) []ctrl.Request {
 		found, ok := list.DeepCopyObject().(client.ObjectList)
 		if !ok {
 			return nil
 		}
-		key := client.MatchingFields{secretIndex: client.ObjectKeyFromObject(secret).String()}
-		if err := c.List(ctx, found, key); err != nil {
-			log.FromContext(ctx).Error(err, "list images by pull secret", "secret", secret.GetName())
+		if err := c.List(ctx, found, key(obj)); err != nil {
+			log.FromContext(ctx).Error(err, "list the images that depend on an object", "name", obj.GetName())
 			return nil
 		}
 		return requestsOf(found)
@@ -89,13 +104,28 @@ func enqueueBySecret(c client.Client, list client.ObjectList) handler.EventHandl
 
 func requestsOf(list client.ObjectList) []ctrl.Request {
 	var requests []ctrl.Request
+	for _, obj := range objectsOf(list) {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(obj)})
+	}
+	return requests
+}
+
+func objectsOf(list client.ObjectList) []client.Object {
+	var objects []client.Object
 	_ = meta.EachListItem(list, func(o runtime.Object) error {
 		if obj, ok := o.(client.Object); ok {
-			requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(obj)})
+			objects = append(objects, obj)
 		}
 		return nil
 	})
-	return requests
+	return objects
+}
+
+// imageUse passes changes that make an image read its source, or no more.
+func imageUse() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return readsOrigin(e.ObjectOld) != readsOrigin(e.ObjectNew)
+	}}
 }
 
 // machineUse passes changes that make a machine use other images, or none.

@@ -57,6 +57,8 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 		WithIndex(&v1alpha2.VirtualMachine{}, userIndex, imagesOfMachine).
 		WithIndex(&v1alpha2.VirtualDisk{}, userIndex, imageOfDisk).
 		WithIndex(&v1alpha2.VirtualImage{}, secretIndex, secretOfImage).
+		WithIndex(&v1alpha2.VirtualImage{}, originIndex, originsOf).
+		WithIndex(&v1alpha2.ClusterVirtualImage{}, originIndex, originsOf).
 		Build()
 	w.restart()
 	return w

@@ -1,0 +1,152 @@
+package image
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vicondition"
+	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+)
+
+// origin is an object that an image is made from.
+type origin struct {
+	kind v1alpha2.ObjectRefKind
+	key  types.NamespacedName
+}
+
+func (o origin) String() string {
+	if o.key.Namespace == "" {
+		return string(o.kind) + " " + o.key.Name
+	}
+	return string(o.kind) + " " + o.key.String()
+}
+
+// originOfImage finds the object in the image's own namespace: a VirtualImage
+// cannot name another.
+func originOfImage(o *v1alpha2.VirtualImage) (origin, bool) {
+	ref := o.Spec.DataSource.ObjectRef
+	if ref == nil || o.Spec.DataSource.Type != v1alpha2.DataSourceObjectRef {
+		return origin{}, false
+	}
+	return origin{ref.Kind, types.NamespacedName{Namespace: namespaceOf(ref.Kind, o.Namespace), Name: ref.Name}}, true
+}
+
+// originOfClusterImage finds the object in the namespace that the image names:
+// whoever may make a cluster image may read every namespace.
+func originOfClusterImage(o *v1alpha2.ClusterVirtualImage) (origin, bool) {
+	ref := o.Spec.DataSource.ObjectRef
+	if ref == nil || o.Spec.DataSource.Type != v1alpha2.DataSourceObjectRef {
+		return origin{}, false
+	}
+	return origin{ref.Kind, types.NamespacedName{Namespace: namespaceOf(ref.Kind, ref.Namespace), Name: ref.Name}}, true
+}
+
+func namespaceOf(kind v1alpha2.ObjectRefKind, namespace string) string {
+	if kind == v1alpha2.ObjectRefClusterVirtualImage {
+		return ""
+	}
+	return namespace
+}
+
+// resolveObject sets source, content and sourceUID from the object that the
+// image is made from.
+func (e *engine) resolveObject(ctx context.Context, s *scope) flow.Outcome {
+	var found observed
+	var err error
+	switch s.origin.kind {
+	case v1alpha2.ObjectRefVirtualImage:
+		found, err = observe(ctx, e.client, s.origin, &v1alpha2.VirtualImage{}, observeImage)
+	case v1alpha2.ObjectRefClusterVirtualImage:
+		found, err = observe(ctx, e.client, s.origin, &v1alpha2.ClusterVirtualImage{}, observeClusterImage)
+	case v1alpha2.ObjectRefVirtualDisk:
+		found, err = observe(ctx, e.client, s.origin, &v1alpha2.VirtualDisk{}, observeDisk)
+	}
+	if err != nil {
+		return flow.Fail("SourceUnknown", err)
+	}
+	s.content, s.sourceUID = found.content, found.uid
+	s.source = found.readiness
+	if !found.ready {
+		return flow.Wait(s.source.reason, 0, "%s", s.source.message)
+	}
+	return flow.Done()
+}
+
+// observed is what an image needs to know of the object it is made from.
+type observed struct {
+	readiness
+	uid     types.UID
+	content importer.Source
+}
+
+// observe reads an object and judges it; one that is not there is not ready.
+func observe[O client.Object](ctx context.Context, c client.Reader, from origin, into O, judge func(O) observed) (observed, error) {
+	err := c.Get(ctx, from.key, into)
+	if client.IgnoreNotFound(err) != nil {
+		return observed{}, fmt.Errorf("get %s: %w", from, err)
+	}
+	found := judge(into)
+	if err != nil {
+		found = observed{readiness: notReady(found.reason, "%s is not there; create it, or correct the data source", from)}
+	}
+	return found, nil
+}
+
+func notReady(reason, format string, args ...any) readiness {
+	return readiness{known: true, reason: reason, message: fmt.Sprintf(format, args...)}
+}
+
+func observeImage(o *v1alpha2.VirtualImage) observed {
+	if o.Status.Phase != v1alpha2.ImageReady || !o.DeletionTimestamp.IsZero() {
+		return observed{readiness: notReady(vicondition.ImageNotReady, "VirtualImage %s/%s is not ready, its phase is %s", o.Namespace, o.Name, phaseOf(o.Status.Phase))}
+	}
+	found := observed{readiness: sourceReady(), uid: o.UID, content: artifact(virtualImage().repository(o), o.UID)}
+	if claim := o.Status.Target.PersistentVolumeClaimName; claim != "" {
+		found.content = importer.Source{Volume: &importer.VolumeSource{Namespace: o.Namespace, Claim: claim, Format: o.Status.Format}}
+	}
+	return found
+}
+
+func observeClusterImage(o *v1alpha2.ClusterVirtualImage) observed {
+	if o.Status.Phase != v1alpha2.ImageReady || !o.DeletionTimestamp.IsZero() {
+		return observed{readiness: notReady(vicondition.ClusterImageNotReady, "ClusterVirtualImage %s is not ready, its phase is %s", o.Name, phaseOf(o.Status.Phase))}
+	}
+	return observed{readiness: sourceReady(), uid: o.UID, content: artifact(clusterVirtualImage().repository(o), o.UID)}
+}
+
+func artifact(repository string, uid types.UID) importer.Source {
+	return importer.Source{Artifact: &importer.ArtifactSource{Name: repository + ":" + string(uid)}}
+}
+
+// observeDisk asks that no machine uses the disk: what it writes meanwhile would
+// make an image of no moment at all.
+func observeDisk(o *v1alpha2.VirtualDisk) observed {
+	name := o.Namespace + "/" + o.Name
+	use := meta.FindStatusCondition(o.Status.Conditions, vdcondition.InUseType)
+	switch {
+	case o.Status.Phase != v1alpha2.DiskReady || !o.DeletionTimestamp.IsZero():
+		return observed{readiness: notReady(vicondition.VirtualDiskNotReady, "VirtualDisk %s is not ready, its phase is %s", name, phaseOf(o.Status.Phase))}
+	case use != nil && use.Reason == vdcondition.AttachedToVirtualMachine && use.Status == metav1.ConditionTrue:
+		return observed{readiness: notReady(vicondition.VirtualDiskAttachedToVirtualMachine, "VirtualDisk %s is in use: %s; stop the machine first", name, use.Message)}
+	case use != nil && use.Status == metav1.ConditionTrue && use.Reason != vdcondition.UsedForImageCreation:
+		return observed{readiness: notReady(vicondition.VirtualDiskNotReadyForUse, "VirtualDisk %s is in use: %s", name, use.Message)}
+	}
+	return observed{readiness: sourceReady(), uid: o.UID, content: importer.Source{Volume: &importer.VolumeSource{
+		Namespace: o.Namespace, Claim: o.Status.Target.PersistentVolumeClaimName,
+	}}}
+}
+
+func phaseOf[P ~string](phase P) string {
+	if phase == "" {
+		return "not known yet"
+	}
+	return string(phase)
+}

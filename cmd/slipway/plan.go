@@ -24,6 +24,7 @@ var errChanges = fmt.Errorf("%w: there are changes", errUnhealthy)
 func newPlan(g *globals) *cobra.Command {
 	var output outputFlag
 	var exitCode bool
+	var variables []string
 	cmd := &cobra.Command{
 		Use:   "plan ENVIRONMENT [DIR]",
 		Short: "Show what a directory would change in an Environment, and what restarts",
@@ -43,7 +44,7 @@ for a restart, what is replaced, destroyed or retained. Nothing is changed.`,
 			if err != nil {
 				return err
 			}
-			p, err := makePlan(cmd.Context(), c, args[0], tree)
+			p, err := makePlan(cmd.Context(), c, args[0], variables, tree)
 			if err != nil {
 				return err
 			}
@@ -57,14 +58,18 @@ for a restart, what is replaced, destroyed or retained. Nothing is changed.`,
 		},
 	}
 	output.register(cmd)
+	cmd.Flags().StringArrayVar(&variables, "var", nil, "substitute a variable, as NAME=VALUE; may be repeated")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "end with status 1 when there are changes")
 	return cmd
 }
 
-func makePlan(ctx context.Context, c *connection, name string, tree fs.FS) (plan.Plan, error) {
+func makePlan(ctx context.Context, c *connection, name string, variables []string, tree fs.FS) (plan.Plan, error) {
 	env := &v1alpha1.Environment{}
 	if err := c.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: name}, env); err != nil {
 		return plan.Plan{}, fmt.Errorf("find Environment %s in namespace %s: %w", name, c.namespace, err)
+	}
+	if err := declare(env, variables); err != nil {
+		return plan.Plan{}, err
 	}
 	planner, err := setup.Planner(c)
 	if err != nil {

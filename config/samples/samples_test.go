@@ -18,7 +18,7 @@ func TestTheDemoIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := kustomize.New(1).Render(t.Context(), "", tree, kustomize.Options{})
+	objects, err := kustomize.Render(t.Context(), tree, kustomize.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/reconcilers/internal/flow"
-	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render"
 )
 
 // BenchmarkUnchanged runs an unchanged environment of ten objects through the
@@ -56,7 +56,7 @@ func (w *world) informed() reconcile.Reconciler {
 		Controller: config.Controller{SkipNameValidation: ptr.To(true)},
 		Cache:      cache.Options{DefaultNamespaces: map[string]cache.Config{w.namespace: {}}},
 	}))(w)
-	deps := Deps{Trees: w.store, Renderer: kustomize.New(8), Clock: clock.RealClock{}}.withDefaults(mgr)
+	deps := Deps{Trees: w.store, Renderer: render.New(8, nil), Clock: clock.RealClock{}}.withDefaults(mgr)
 	r := newReconciler(mgr.GetClient(), deps)
 	r.planner.Mapper = mgr.GetRESTMapper()
 	idle := reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -42,10 +43,8 @@ type Trees interface {
 type Deps struct {
 	// Trees of the sources.
 	Trees Trees
-	// Renderer of the trees.
+	// Renderer of the trees, which checks the objects.
 	Renderer Renderer
-	// Validator of the objects; nil leaves that to the API server.
-	Validator Validator
 	// Deciders by kind; nil takes those of the module kinds.
 	Deciders map[schema.GroupKind]plan.Decider
 	// Clients that act as ServiceAccounts; nil impersonates with the manager's
@@ -117,6 +116,8 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		For(&v1alpha1.Environment{}, asked()).
 		Watches(&v1alpha1.GitRepository{}, r.usersOf(v1alpha1.GitRepositoryKind), moved()).
 		Watches(&v1alpha1.OCIRepository{}, r.usersOf(v1alpha1.OCIRepositoryKind), moved()).
+		WatchesMetadata(&corev1.ConfigMap{}, r.usersOfInput("ConfigMap")).
+		WatchesMetadata(&corev1.Secret{}, r.usersOfInput("Secret")).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: deps.Concurrency,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
@@ -134,7 +135,7 @@ func newReconciler(reader client.Reader, deps Deps) *reconciler {
 		reader:                reader,
 		clients:               deps.Clients,
 		trees:                 deps.Trees,
-		planner:               &Planner{Renderer: deps.Renderer, Validator: deps.Validator, Deciders: deps.Deciders},
+		planner:               &Planner{Renderer: deps.Renderer, Deciders: deps.Deciders},
 		memory:                newMemory(),
 		clock:                 deps.Clock,
 		defaultServiceAccount: deps.DefaultServiceAccount,

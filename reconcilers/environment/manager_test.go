@@ -19,7 +19,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
-	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render"
 )
 
 // traffic counts requests by what they are, watches aside.
@@ -65,7 +65,7 @@ func managed(t *testing.T) (*world, *traffic) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := SetupWithManager(mgr, Deps{Trees: w.store, Renderer: kustomize.New(8)}); err != nil {
+	if err := SetupWithManager(mgr, Deps{Trees: w.store, Renderer: render.New(8, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,26 +11,18 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/plan"
-	"slipway.dev/slipway/render/kustomize"
-	validation "slipway.dev/slipway/render/schema"
+	"slipway.dev/slipway/render"
 )
 
-// Renderer makes objects of a tree. *kustomize.Renderer is one.
+// Renderer makes objects of a tree. *render.Renderer is one.
 type Renderer interface {
-	Render(ctx context.Context, digest string, tree fs.FS, o kustomize.Options) ([]*unstructured.Unstructured, error)
-}
-
-// Validator checks objects against their schemas. *schema.Validator is one.
-type Validator interface {
-	Validate(ctx context.Context, objects []*unstructured.Unstructured, source fs.FS) validation.Errors
+	Render(ctx context.Context, in render.Input) (render.Result, error)
 }
 
 // Planner goes the way from a tree of files to a plan without changing anything.
 type Planner struct {
-	// Renderer makes the objects.
+	// Renderer makes the objects, and checks them.
 	Renderer Renderer
-	// Validator may be nil; then the API server alone checks objects.
-	Validator Validator
 	// Mapper knows which kinds there are and which of them have namespaces.
 	Mapper meta.RESTMapper
 	// Deciders by kind; Deciders() are those of the module kinds.
@@ -41,7 +33,7 @@ type Planner struct {
 // reads the cluster through the reader. The digest names the tree, empty when it
 // has none; the revision is for messages only.
 func (p *Planner) Plan(ctx context.Context, reader client.Reader, env *v1alpha1.Environment, tree Tree) (plan.Plan, error) {
-	desired, err := p.render(ctx, env, tree)
+	desired, err := p.render(ctx, reader, env, tree)
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -63,7 +55,7 @@ type Tree struct {
 }
 
 func (p *Planner) compute(env *v1alpha1.Environment, revision string, desired rendered, live []*unstructured.Unstructured) plan.Plan {
-	return plan.Compute(plan.Input{
+	computed := plan.Compute(plan.Input{
 		Owner:      client.ObjectKeyFromObject(env),
 		Revision:   revision,
 		Desired:    desired.objects,
@@ -73,4 +65,6 @@ func (p *Planner) compute(env *v1alpha1.Environment, revision string, desired re
 		Policy:     env.Spec.Prune,
 		Deciders:   p.Deciders,
 	})
+	hideSecrets(&computed, desired.hidden)
+	return computed
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -14,28 +13,6 @@ import (
 	"slipway.dev/slipway/plan"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
-
-// render makes the desired objects, or finds them as the last run made them.
-func (r *reconciler) render(ctx context.Context, s *scope) flow.Outcome {
-	key := fmt.Sprintf("%s/%s/%d", s.env.UID, s.tree.Digest, s.env.Generation)
-	if s.findings.renderKey != key || s.asked() {
-		desired, err := r.planner.render(ctx, s.env, s.tree)
-		*s.findings = findings{desired: desired}
-		if err != nil && !errors.As(err, &s.findings.refusal) {
-			return stop(v1alpha1.RenderFailedReason, err)
-		}
-		s.findings.renderKey = key
-		r.memory.want(keyOf(s.env), desired)
-	}
-	s.desired = s.findings.desired
-	if refusal := s.findings.refusal; refusal != nil {
-		if refusal.Reason == v1alpha1.KindNotFoundReason {
-			s.findings.renderKey = "" // its definition may come
-		}
-		return stop(refusal.Reason, refusal)
-	}
-	return flow.Done()
-}
 
 // gather reads all objects that matter, and makes sure that they are watched.
 func (r *reconciler) gather(ctx context.Context, s *scope) flow.Outcome {

@@ -53,9 +53,6 @@ func unsupported(spec v1alpha1.EnvironmentSpec) []string {
 		name string
 	}{
 		{!ours, "sourceRef.apiVersion: " + spec.SourceRef.APIVersion},
-		{len(spec.Substitute) > 0, "substitute"},
-		{len(spec.SubstituteFrom) > 0, "substituteFrom"},
-		{spec.Decryption != nil, "decryption"},
 		{len(spec.DependsOn) > 0, "dependsOn"},
 		{len(spec.HealthChecks) > 0, "healthChecks"},
 		{len(spec.HealthCheckExprs) > 0, "healthCheckExprs"},

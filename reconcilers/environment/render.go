@@ -13,6 +13,8 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/plan"
+	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/render"
 	"slipway.dev/slipway/render/kustomize"
 	validation "slipway.dev/slipway/render/schema"
 )
@@ -23,35 +25,95 @@ type rendered struct {
 	objects []*unstructured.Unstructured
 	// origins tell where in the source an object comes from: `file:line`.
 	origins map[plan.Key]string
+	// hidden are the fields that hold values of Secrets.
+	hidden map[plan.Key][]string
+	// secrets are those values.
+	secrets []string
+}
+
+// render makes the desired objects, or finds them as the last run made them.
+func (r *reconciler) render(ctx context.Context, s *scope) flow.Outcome {
+	versions, err := inputVersions(ctx, r.reader, s.env)
+	if err != nil {
+		return stop(v1alpha1.RenderFailedReason, err)
+	}
+	key := fmt.Sprintf("%s/%s/%d%s", s.env.UID, s.tree.Digest, s.env.Generation, versions)
+	if s.findings.renderKey != key || s.findings.refusal != nil && s.asked() {
+		desired, err := r.planner.render(ctx, s.client, s.env, s.tree)
+		*s.findings = findings{desired: desired}
+		if err != nil && !errors.As(err, &s.findings.refusal) {
+			return stop(v1alpha1.RenderFailedReason, err)
+		}
+		s.findings.renderKey = key
+		r.memory.want(keyOf(s.env), desired)
+	}
+	s.desired = s.findings.desired
+	s.client = discreet{s.client, s.desired.secrets}
+	return refused(s)
+}
+
+// refused ends a run whose revision does not render.
+func refused(s *scope) flow.Outcome {
+	refusal := s.findings.refusal
+	switch {
+	case refusal == nil:
+		return flow.Done()
+	case refusal.Reason == v1alpha1.InputNotFoundReason: // it is watched
+		s.findings.renderKey = ""
+		return flow.Wait(refusal.Reason, 0, "%s", clip(refusal.Error()))
+	case refusal.Reason == v1alpha1.KindNotFoundReason:
+		s.findings.renderKey = "" // its definition may come
+	}
+	return stop(refusal.Reason, refusal)
+}
+
+// Objects renders a tree as it would be for an Environment, before the objects
+// get their namespace and owner. Variables and keys come through the reader.
+func (p *Planner) Objects(ctx context.Context, reader client.Reader, env *v1alpha1.Environment, tree Tree) (render.Result, error) {
+	in, err := readInputs(ctx, reader, env)
+	if err != nil {
+		return render.Result{}, err
+	}
+	return p.objects(ctx, env, tree, in)
+}
+
+func (p *Planner) objects(ctx context.Context, env *v1alpha1.Environment, tree Tree, in inputs) (render.Result, error) {
+	options := optionsOf(env.Spec)
+	options.Keys = in.keys
+	result, err := p.Renderer.Render(ctx, render.Input{Files: tree.Files, Digest: tree.Digest, Options: options, Variables: in.variables})
+	if err != nil {
+		return render.Result{}, renderError(err)
+	}
+	return result, nil
 }
 
 // render makes the objects of a tree: rendered, checked, named for their
 // Environment and stamped.
-func (p *Planner) render(ctx context.Context, env *v1alpha1.Environment, tree Tree) (rendered, error) {
-	objects, err := p.Renderer.Render(ctx, tree.Digest, tree.Files, optionsOf(env.Spec))
+func (p *Planner) render(ctx context.Context, reader client.Reader, env *v1alpha1.Environment, tree Tree) (rendered, error) {
+	in, err := readInputs(ctx, reader, env)
 	if err != nil {
-		return rendered{}, renderError(err)
+		return rendered{}, err
 	}
-	if p.Validator != nil {
-		if errs := p.Validator.Validate(ctx, objects, tree.Files); len(errs) > 0 {
-			return rendered{}, &Refusal{Reason: v1alpha1.ValidationFailedReason, Err: errs}
-		}
+	result, err := p.objects(ctx, env, tree, in)
+	if err != nil {
+		return rendered{}, err
 	}
-	return p.prepare(env, objects)
+	desired, err := p.prepare(env, result)
+	desired.secrets = secretValues(in.variables)
+	return desired, err
 }
 
 // renderError tells faults of the source from our own.
 func renderError(err error) error {
-	var fault *kustomize.Error
-	var faults validation.Errors
+	fault := render.Fault(err)
+	var fields validation.Errors
 	switch {
-	case errors.As(err, &fault):
-		return &Refusal{Reason: v1alpha1.RenderFailedReason, Err: fault}
-	case errors.As(err, &faults):
-		return &Refusal{Reason: v1alpha1.ValidationFailedReason, Err: faults}
-	default:
+	case fault == nil:
 		return fmt.Errorf("render the revision: %w", err)
+	case errors.As(fault, &fields):
+		return &Refusal{Reason: v1alpha1.ValidationFailedReason, Err: fields}
 	}
+	return &Refusal{Reason: v1alpha1.RenderFailedReason, Err: fault}
 }
 
 func optionsOf(spec v1alpha1.EnvironmentSpec) kustomize.Options {
@@ -86,11 +148,13 @@ func selectorOf(s *v1alpha1.Selector) *kustomize.Selector {
 
 // prepare gives objects their namespace, owner and stamp, and refuses those that
 // cannot be told apart.
-func (p *Planner) prepare(env *v1alpha1.Environment, objects []*unstructured.Unstructured) (rendered, error) {
-	r := rendered{objects: objects, origins: make(map[plan.Key]string, len(objects))}
-	scopes := p.scopesOf(objects)
+func (p *Planner) prepare(env *v1alpha1.Environment, result render.Result) (rendered, error) {
+	r := rendered{origins: make(map[plan.Key]string, len(result.Objects)), hidden: map[plan.Key][]string{}}
+	scopes := p.scopesOf(result.Objects)
 	owner := client.ObjectKeyFromObject(env)
-	for _, u := range objects {
+	for i, shared := range result.Objects {
+		u := shared.DeepCopy()
+		r.objects = append(r.objects, u)
 		origin := originOf(u)
 		kustomize.StripOrigin(u)
 		if u.GetName() == "" {
@@ -107,6 +171,9 @@ func (p *Planner) prepare(env *v1alpha1.Environment, objects []*unstructured.Uns
 			return rendered{}, refuse(v1alpha1.DuplicateObjectReason, "%s%s is there twice%s; remove one", prefixOf(origin), key, alsoIn(first))
 		}
 		r.origins[key] = origin
+		if fields := result.Hidden[i]; fields != nil {
+			r.hidden[key] = fields
+		}
 	}
 	return r, nil
 }

@@ -17,6 +17,9 @@ const (
 	changeLimit  = 50
 	fieldLimit   = 10
 	historyLimit = 5
+	// unreportedLimit is how many entries there are when the commits of some have no
+	// note yet.
+	unreportedLimit = 20
 )
 
 // report writes the status from what the run observed and did.
@@ -166,7 +169,7 @@ func reportHistory(s *scope) {
 	if len(status.History) == 0 || status.History[0].Revision != s.tree.Revision {
 		entry := v1alpha1.HistoryEntry{Revision: s.tree.Revision, FirstAttempted: metav1.NewTime(s.now)}
 		status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
-		status.History = status.History[:min(len(status.History), historyLimit)]
+		status.History = trimHistory(status.History)
 	}
 	entry := &status.History[0]
 	if s.applied && entry.Applied == nil {
@@ -179,6 +182,17 @@ func reportHistory(s *scope) {
 	if ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ReadyCondition); ready != nil {
 		entry.Outcome = ready.Reason
 	}
+}
+
+// trimHistory drops what is old, but not what is still to be told to a commit.
+func trimHistory(history []v1alpha1.HistoryEntry) []v1alpha1.HistoryEntry {
+	kept := history[:min(len(history), historyLimit)]
+	for _, entry := range history[len(kept):] {
+		if entry.Reported == "" {
+			kept = append(kept, entry)
+		}
+	}
+	return kept[:min(len(kept), unreportedLimit)]
 }
 
 // sorted lists the records of a map in an order that does not change by itself.

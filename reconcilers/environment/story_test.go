@@ -17,7 +17,7 @@ import (
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/plan"
-	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render"
 	"slipway.dev/slipway/render/schema"
 )
 
@@ -535,7 +535,7 @@ func TestHealthIsWatchedWhileTheNewRevisionIsRefused(t *testing.T) {
 
 func TestPlanner(t *testing.T) {
 	w := started(t)
-	p := &Planner{Renderer: kustomize.New(2), Mapper: w.admin.RESTMapper(), Deciders: Deciders()}
+	p := &Planner{Renderer: render.New(2, nil), Mapper: w.admin.RESTMapper(), Deciders: Deciders()}
 	version := w.live("VirtualMachine", "web").GetResourceVersion()
 	tree := fstest.MapFS{
 		"web.yaml":      {Data: []byte(strings.Replace(webMachine, "cores: 1", "cores: 2", 1))},
@@ -562,7 +562,7 @@ func TestPlanner(t *testing.T) {
 func TestSchemasNameFileAndLine(t *testing.T) {
 	w := newWorld(t)
 	validator := must(schema.FromFS(crd.Files))(t)
-	p := &Planner{Renderer: kustomize.New(2), Validator: validator, Mapper: w.admin.RESTMapper()}
+	p := &Planner{Renderer: render.New(2, validator), Mapper: w.admin.RESTMapper()}
 	tests := map[string]struct {
 		machine string
 		texts   []string

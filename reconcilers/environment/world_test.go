@@ -29,7 +29,7 @@ import (
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
-	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render"
 	"slipway.dev/slipway/sources/store"
 	"slipway.dev/slipway/test/kubetest"
 )
@@ -102,7 +102,7 @@ func (w *world) restart() {
 	w.Helper()
 	counted := w.counting(w.admin)
 	r := newReconciler(counted, Deps{
-		Trees: w.store, Renderer: kustomize.New(8), Deciders: Deciders(), Clock: w.clock,
+		Trees: w.store, Renderer: render.New(8, nil), Deciders: Deciders(), Clock: w.clock,
 		Clients: countingClients{w, NewImpersonation(w.config, w.scheme, w.admin.RESTMapper())},
 	})
 	r.planner.Mapper = w.admin.RESTMapper()

@@ -5,7 +5,7 @@ import (
 
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/reconcilers/environment"
-	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render"
 	"slipway.dev/slipway/render/schema"
 )
 
@@ -16,9 +16,8 @@ func Planner(c client.Client) (*environment.Planner, error) {
 		return nil, err
 	}
 	return &environment.Planner{
-		Renderer:  kustomize.New(1),
-		Validator: validator,
-		Mapper:    c.RESTMapper(),
-		Deciders:  environment.Deciders(),
+		Renderer: render.New(1, validator),
+		Mapper:   c.RESTMapper(),
+		Deciders: environment.Deciders(),
 	}, nil
 }

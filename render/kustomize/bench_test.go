@@ -77,17 +77,8 @@ func BenchmarkRender(b *testing.B) {
 			}
 		})
 		b.Run(fmt.Sprintf("slipway/%d", n), func(b *testing.B) {
-			r := New(1)
 			for b.Loop() {
-				if _, err := r.Render(b.Context(), "", files, Options{}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(fmt.Sprintf("slipway remembered/%d", n), func(b *testing.B) {
-			r := New(1)
-			for b.Loop() {
-				if _, err := r.Render(b.Context(), "sha256:1", files, Options{}); err != nil {
+				if _, err := Render(b.Context(), files, Options{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -22,8 +22,7 @@ kind: VirtualDisk
 metadata:
   name: root
 `)}}
-	renderer := kustomize.New(100)
-	objects, err := renderer.Render(context.Background(), "sha256:…", source, kustomize.Options{Path: "apps", TargetNamespace: "shop", NamePrefix: "dev-"})
+	objects, err := kustomize.Render(context.Background(), source, kustomize.Options{Path: "apps", TargetNamespace: "shop", NamePrefix: "dev-"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -40,7 +39,7 @@ metadata:
 
 func ExampleError() {
 	source := fstest.MapFS{"kustomization.yaml": {Data: []byte("resources:\n- https://example.com/vm.yaml\n")}}
-	_, err := kustomize.New(1).Render(context.Background(), "", source, kustomize.Options{})
+	_, err := kustomize.Render(context.Background(), source, kustomize.Options{})
 	var fault *kustomize.Error
 	if errors.As(err, &fault) {
 		fmt.Printf("%s, line %d: %s\n%s\n", fault.File, fault.Line, fault.Problem, fault.Remedy)

@@ -1,12 +1,9 @@
 package kustomize
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-
 	"sigs.k8s.io/kustomize/api/types"
+
+	"slipway.dev/slipway/render/decrypt"
 )
 
 // Options are what an Environment adds to its source.
@@ -25,6 +22,8 @@ type Options struct {
 	Components []string
 	// CommonMetadata is set on all objects, last.
 	CommonMetadata Metadata
+	// Keys open files that are encrypted with SOPS; nil opens none.
+	Keys *decrypt.Keys `json:"-"`
 }
 
 // Image changes an image reference.
@@ -51,16 +50,6 @@ type Selector struct {
 // Metadata are labels and annotations.
 type Metadata struct {
 	Labels, Annotations map[string]string
-}
-
-// key names a render: the tree, and all that is done with it.
-func (o Options) key(digest string) (string, error) {
-	text, err := json.Marshal(o)
-	if err != nil {
-		return "", fmt.Errorf("encode render options: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	return digest + "/" + hex.EncodeToString(sum[:]), nil
 }
 
 // onlyPath reports whether nothing needs an overlay above the source.

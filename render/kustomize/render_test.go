@@ -38,7 +38,7 @@ func manifest(kind, name string, more ...string) string {
 
 func mustRender(t *testing.T, files fs.FS, o Options) []*unstructured.Unstructured {
 	t.Helper()
-	objects, err := New(1).Render(t.Context(), "", files, o)
+	objects, err := Render(t.Context(), files, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +368,7 @@ func TestFaultsOfTheSource(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := New(1).Render(t.Context(), "", test.files, test.options)
+			_, err := Render(t.Context(), test.files, test.options)
 			var fault *Error
 			if !errors.As(err, &fault) {
 				t.Fatalf("Render() = %v, want *Error", err)
@@ -429,7 +429,7 @@ func TestSymbolicLinks(t *testing.T) {
 			if err := os.Symlink(test.to, filepath.Join(dir, test.link)); err != nil {
 				t.Fatal(err)
 			}
-			_, err := New(1).Render(t.Context(), "", os.DirFS(dir), Options{}) // which follows links
+			_, err := Render(t.Context(), os.DirFS(dir), Options{}) // which follows links
 			var fault *Error
 			if !errors.As(err, &fault) || fault.File != test.want || !strings.Contains(err.Error(), "is a symbolic link") || !strings.Contains(err.Error(), test.link) {
 				t.Errorf("Render() = %v, want a fault in %s about the link %s", err, test.want, test.link)
@@ -444,64 +444,12 @@ func TestPathOfTheEnvironmentIsALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fault *Error
-	if _, err := New(1).Render(t.Context(), "", files, Options{Path: "apps/web"}); !errors.As(err, &fault) || !strings.Contains(err.Error(), "apps is a symbolic link") {
+	if _, err := Render(t.Context(), files, Options{Path: "apps/web"}); !errors.As(err, &fault) || !strings.Contains(err.Error(), "apps is a symbolic link") {
 		t.Errorf("Render() = %v, want a fault about the link", err)
 	}
 }
 
-// counting counts how often a tree is read.
-type counting struct {
-	fs.FS
-	mu    sync.Mutex
-	reads int
-}
-
-func (c *counting) Open(name string) (fs.File, error) {
-	c.mu.Lock()
-	c.reads++
-	c.mu.Unlock()
-	return c.FS.Open(name)
-}
-
-func TestResultsAreRemembered(t *testing.T) {
-	files := &counting{FS: source("vm.yaml", manifest("VirtualMachine", "web"))}
-	r := New(10)
-	render := func(digest string, o Options) int {
-		t.Helper()
-		before := files.reads
-		objects, err := r.Render(t.Context(), digest, files, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		objects[0].SetName("changed by the caller")
-		return files.reads - before
-	}
-	if render("sha256:1", Options{}) == 0 {
-		t.Error("the first render read nothing")
-	}
-	if render("sha256:1", Options{}) != 0 {
-		t.Error("the same input was rendered twice")
-	}
-	if render("sha256:2", Options{}) == 0 || render("sha256:1", Options{NamePrefix: "x-"}) == 0 || render("", Options{}) == 0 {
-		t.Error("another input was not rendered")
-	}
-	if objects, err := r.Render(t.Context(), "sha256:1", files, Options{}); err != nil || objects[0].GetName() != "web" {
-		t.Errorf("a caller changed what is remembered: %v, %v", names(objects), err)
-	}
-}
-
-func TestFaultsAreRemembered(t *testing.T) {
-	files := &counting{FS: source("vm.yaml", "a: b: c\n")}
-	r := New(10)
-	_, first := r.Render(t.Context(), "sha256:1", files, Options{})
-	reads := files.reads
-	_, second := r.Render(t.Context(), "sha256:1", files, Options{})
-	if first == nil || second == nil || first.Error() != second.Error() || files.reads != reads {
-		t.Errorf("%v, then %v after %d more reads", first, second, files.reads-reads)
-	}
-}
-
-func TestBrokenTreesAreNotRemembered(t *testing.T) {
+func TestBrokenTreesAreNoFaults(t *testing.T) {
 	broken := errors.New("the disk is broken")
 	files := source("sub/vm.yaml", manifest("VirtualMachine", "web"))
 	tests := map[string]failing{
@@ -511,15 +459,11 @@ func TestBrokenTreesAreNotRemembered(t *testing.T) {
 	}
 	for name, tree := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := New(10)
 			for _, o := range []Options{{}, {Path: "sub"}} {
-				_, err := r.Render(t.Context(), "sha256:1", tree, o)
+				_, err := Render(t.Context(), tree, o)
 				var fault *Error
 				if !errors.Is(err, broken) || errors.As(err, &fault) {
 					t.Errorf("Render(%s) = %v, want the failure of the tree and no fault of the source", o.Path, err)
-				}
-				if _, err := r.Render(t.Context(), "sha256:1", files, o); err != nil {
-					t.Errorf("Render(%s) = %v after the tree was repaired", o.Path, err)
 				}
 			}
 		})
@@ -531,7 +475,7 @@ func TestTreeBreaksUnderKustomize(t *testing.T) {
 	files := source("kustomization.yaml", "configMapGenerator: [{name: a, files: [f]}]\n", "f", "x")
 	broken := errors.New("the disk is broken")
 	tree := failingFile{FS: files, name: "f", err: broken}
-	if _, err := New(1).Render(t.Context(), "sha256:1", tree, Options{}); !errors.Is(err, broken) {
+	if _, err := Render(t.Context(), tree, Options{}); !errors.Is(err, broken) {
 		t.Errorf("Render() = %v, want the failure of the tree", err)
 	}
 }
@@ -573,21 +517,18 @@ func (f failing) ReadDir(name string) ([]fs.DirEntry, error) {
 func TestGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, digest := range []string{"", "sha256:1"} {
-		if _, err := New(1).Render(ctx, digest, pairs(1), Options{}); !errors.Is(err, context.Canceled) {
-			t.Errorf("Render(%q) = %v, want context.Canceled", digest, err)
-		}
+	if _, err := Render(ctx, pairs(1), Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Render() = %v, want context.Canceled", err)
 	}
 }
 
 func TestManyRendersAtOnce(t *testing.T) {
 	files := pairs(3)
 	want := names(mustRender(t, files, Options{NamePrefix: "x-"}))
-	r := New(4)
 	var wg sync.WaitGroup
-	for i := range 16 {
+	for range 16 {
 		wg.Go(func() {
-			objects, err := r.Render(context.Background(), fmt.Sprintf("sha256:%d", i%8), files, Options{NamePrefix: "x-"})
+			objects, err := Render(context.Background(), files, Options{NamePrefix: "x-"})
 			if err != nil {
 				t.Error(err)
 				return
@@ -639,7 +580,7 @@ func FuzzRender(f *testing.F) {
 		if strings.Contains(kustomization, "vars") {
 			t.Skip() // kustomize prints a warning
 		}
-		objects, err := New(1).Render(t.Context(), "", source("kustomization.yaml", kustomization, "vm.yaml", content), Options{})
+		objects, err := Render(t.Context(), source("kustomization.yaml", kustomization, "vm.yaml", content), Options{})
 		if err == nil {
 			names(objects)
 		}

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	"slipway.dev/slipway/render/decrypt"
 	"slipway.dev/slipway/sources/tree"
 )
 
@@ -29,6 +30,7 @@ const (
 type scan struct {
 	ctx       context.Context //nolint:containedctx // lives as long as one render
 	jail      *jail
+	keys      *decrypt.Keys
 	stack     []string        // directories on the way down, for cycles
 	done      map[string]bool // kustomizations that were read
 	parsed    map[string][]place
@@ -36,8 +38,8 @@ type scan struct {
 	generated []place // all objects of generators
 }
 
-func newScan(ctx context.Context, j *jail) *scan {
-	return &scan{ctx: ctx, jail: j, done: map[string]bool{}, parsed: map[string][]place{}}
+func newScan(ctx context.Context, j *jail, keys *decrypt.Keys) *scan {
+	return &scan{ctx: ctx, jail: j, keys: keys, done: map[string]bool{}, parsed: map[string][]place{}}
 }
 
 // mention is where a path is written down.
@@ -125,7 +127,10 @@ func (s *scan) yamlFile(m mention, value string) (string, []document, error) {
 		return "", nil, err
 	}
 	documents, err := parse(name, content)
-	return name, documents, err
+	if err != nil {
+		return "", nil, err
+	}
+	return name, documents, s.decrypt(name, documents)
 }
 
 // directory scans the kustomization of a directory.
@@ -377,20 +382,27 @@ func (s *scan) generator(m mention, kind string, g *types.GeneratorArgs) error {
 	}
 	options.Annotations = merged(options.Annotations, map[string]string{OriginAnnotation: p.position()})
 	g.Options = &options
-	return s.generatorFiles(m, *g)
+	return s.generatorFiles(m, kind, *g)
 }
 
-func (s *scan) generatorFiles(m mention, g types.GeneratorArgs) error {
+func (s *scan) generatorFiles(m mention, kind string, g types.GeneratorArgs) error {
 	for _, value := range slices.Concat(g.FileSources, g.EnvSources) {
 		file := value
 		if _, after, found := strings.Cut(value, "="); found {
 			file = after
 		}
-		if _, err := s.file(m, file); err != nil {
+		name, err := s.file(m, file)
+		if err != nil {
 			var fault *Error
 			if errors.As(err, &fault) {
 				fault.Line = m.line(value)
 			}
+			return err
+		}
+		if kind != "Secret" {
+			continue // what is encrypted shall not be readable in a ConfigMap
+		}
+		if err := s.decryptFile(name); err != nil {
 			return err
 		}
 	}

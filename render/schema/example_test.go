@@ -21,7 +21,7 @@ spec:
 `)}}
 	ctx := context.Background()
 	validator, _ := schema.FromFS(crd.Files)
-	objects, _ := kustomize.New(1).Render(ctx, "", source, kustomize.Options{})
+	objects, _ := kustomize.Render(ctx, source, kustomize.Options{})
 	for _, fault := range validator.Validate(ctx, objects, source) {
 		fmt.Println(fault)
 	}

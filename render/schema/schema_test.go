@@ -24,7 +24,7 @@ func check(t *testing.T, files fstest.MapFS, o kustomize.Options) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := kustomize.New(1).Render(t.Context(), "", files, o)
+	objects, err := kustomize.Render(t.Context(), files, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestConcurrentUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects, err := kustomize.New(1).Render(t.Context(), "", edited(), kustomize.Options{})
+	objects, err := kustomize.Render(t.Context(), edited(), kustomize.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func BenchmarkValidate(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	objects, err := kustomize.New(1).Render(b.Context(), "", edited(), kustomize.Options{})
+	objects, err := kustomize.Render(b.Context(), edited(), kustomize.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

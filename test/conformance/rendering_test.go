@@ -29,7 +29,7 @@ func TestRenderingEqualsKustomize(t *testing.T) {
 		t.Run(dir, func(t *testing.T) {
 			want := plainKustomize(t, tree, dir)
 			for input, source := range map[string]fs.FS{"with its configuration": tree, "without": bare} {
-				got, err := kustomize.New(1).Render(t.Context(), "", source, kustomize.Options{Path: dir})
+				got, err := kustomize.Render(t.Context(), source, kustomize.Options{Path: dir})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -126,7 +126,7 @@ func TestSuitesPassOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range kustomizations(t, tree) {
-		objects, err := kustomize.New(1).Render(t.Context(), "", tree, kustomize.Options{Path: dir})
+		objects, err := kustomize.Render(t.Context(), tree, kustomize.Options{Path: dir})
 		if err != nil {
 			t.Fatal(err)
 		}

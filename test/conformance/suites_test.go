@@ -20,12 +20,11 @@ import (
 // TestSuites renders each kustomization of the reference's end-to-end suites and asks an API server for each object.
 func TestSuites(t *testing.T) {
 	tree := filled(t, reference(t, "e2e"))
-	renderer := kustomize.New(0)
 	c := newClient(t, crd.Files, enginecrd.Files)
 	namespace := kubetest.Namespace(t, c)
 	for _, dir := range kustomizations(t, tree) {
 		t.Run(dir, func(t *testing.T) {
-			objects, err := renderer.Render(t.Context(), "suites", tree, kustomize.Options{Path: dir})
+			objects, err := kustomize.Render(t.Context(), tree, kustomize.Options{Path: dir})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -77,6 +77,9 @@ const (
 	ArtifactLostReason = "ArtifactLost"
 	// ServiceAccountRequiredReason: spec.serviceAccountName is empty.
 	ServiceAccountRequiredReason = "ServiceAccountRequired"
+	// InputNotFoundReason: a ConfigMap or Secret that the spec takes variables or
+	// keys from is not there.
+	InputNotFoundReason = "InputNotFound"
 	// RenderFailedReason: the source does not render: YAML that does not parse, a
 	// kustomization that is wrong or reaches out of its tree.
 	RenderFailedReason = "RenderFailed"

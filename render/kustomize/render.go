@@ -8,9 +8,7 @@ import (
 	"path"
 	"runtime/debug"
 
-	"golang.org/x/sync/singleflight"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/utils/lru"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
@@ -20,80 +18,13 @@ import (
 	"slipway.dev/slipway/sources/tree"
 )
 
-// Renderer renders source trees and remembers the results. It is safe for concurrent use; renders of different inputs
-// run in parallel.
-type Renderer struct {
-	cache  *lru.Cache
-	flight singleflight.Group
-}
-
-// New returns a renderer that remembers the results of its last cacheSize renders.
-func New(cacheSize int) *Renderer {
-	return &Renderer{cache: lru.New(max(cacheSize, 1))}
-}
-
-// result is what a render came to. A fault of the source is as repeatable as an object.
-type result struct {
-	objects []*unstructured.Unstructured
-	fault   *Error
-}
-
-// Render returns the objects of a source, in the order of the source. digest names the tree; when it is empty nothing
-// is remembered. The objects belong to the caller, who calls StripOrigin before applying one. Faults of the source are
-// *Error. A directory without manifests renders nothing, which is no error.
-func (r *Renderer) Render(ctx context.Context, digest string, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
-	if digest == "" {
-		return render(ctx, source, o)
-	}
-	key, err := o.key(digest)
-	if err != nil {
-		return nil, err
-	}
-	if known, found := r.cache.Get(key); found {
-		return known.(result).copies() //nolint:forcetypeassert // the only type that is put there
-	}
-	return r.once(ctx, key, source, o)
-}
-
-// once renders for all who ask for the same at the same time. It goes on when one of them gives up.
-func (r *Renderer) once(ctx context.Context, key string, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
-	done := r.flight.DoChan(key, func() (any, error) {
-		objects, err := render(context.WithoutCancel(ctx), source, o)
-		out := result{objects: objects}
-		if err != nil && !errors.As(err, &out.fault) {
-			return nil, err
-		}
-		r.cache.Add(key, out)
-		return out, nil
-	})
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("render: %w", context.Cause(ctx))
-	case answer := <-done:
-		if answer.Err != nil {
-			return nil, answer.Err //nolint:wrapcheck // our own
-		}
-		return answer.Val.(result).copies() //nolint:forcetypeassert // the only type that is returned there
-	}
-}
-
-func (r result) copies() ([]*unstructured.Unstructured, error) {
-	if r.fault != nil {
-		fault := *r.fault
-		return nil, &fault
-	}
-	objects := make([]*unstructured.Unstructured, len(r.objects))
-	for i, u := range r.objects {
-		objects[i] = u.DeepCopy()
-	}
-	return objects, nil
-}
-
-func render(ctx context.Context, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
+// Render returns the objects of a source, in the order of the source. They belong to the caller, who calls StripOrigin
+// before applying one. Faults of the source are *Error. A directory without manifests renders nothing, which is no error.
+func Render(ctx context.Context, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
 	if err := learnScopes(); err != nil {
 		return nil, err
 	}
-	s := newScan(ctx, newJail(source))
+	s := newScan(ctx, newJail(source), o.Keys)
 	dir, err := s.base(o.Path)
 	if err != nil {
 		return nil, err

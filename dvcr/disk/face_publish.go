@@ -189,12 +189,7 @@ type targetPacks struct {
 func (t targetPacks) OpenPack(ctx context.Context, d digest.Digest, off, n int64) (io.ReadCloser, error) {
 	for _, p := range t.table.packs {
 		if p.digest == d {
-			s := &packStream{
-				from:   t.from,
-				desc:   ocispec.Descriptor{MediaType: PackMediaType, Digest: d, Size: p.size},
-				ranges: n*100 < p.size*wholeShare,
-				moved:  func(int64) {},
-			}
+			s := newPackStream(t.from, p, n*100 < p.size*wholeShare)
 			if err := s.seek(ctx, off, off+n); err != nil {
 				s.close()
 				return nil, err

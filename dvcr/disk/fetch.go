@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
@@ -31,19 +32,20 @@ type packStream struct {
 	body   io.ReadCloser
 	at     int64 // of the body
 	end    int64 // of the body
-	moved  func(int64)
+	moved  *atomic.Int64
+}
+
+func newPackStream(from oras.ReadOnlyTarget, p pack, ranges bool) *packStream {
+	desc := ocispec.Descriptor{MediaType: PackMediaType, Digest: p.digest, Size: p.size}
+	return &packStream{from: from, desc: desc, ranges: ranges, moved: new(atomic.Int64)}
 }
 
 // readPack streams frames, all of pack n, into batches. A connection that breaks is opened again where it broke, as often as
 // there are pauses, and again after each progress.
 func (r *restorer) readPack(ctx context.Context, n int, frames []uint32) error {
 	p := r.table.packs[n]
-	s := &packStream{
-		from:   r.from,
-		desc:   ocispec.Descriptor{MediaType: PackMediaType, Digest: p.digest, Size: p.size},
-		ranges: r.wanted(frames)*100 < p.size*wholeShare,
-		moved:  func(n int64) { r.moved.Add(n) },
-	}
+	s := newPackStream(r.from, p, r.wanted(frames)*100 < p.size*wholeShare)
+	s.moved = &r.moved
 	defer s.close()
 	for attempt := 0; len(frames) > 0; attempt++ {
 		left, err := r.streamPack(ctx, s, frames)
@@ -198,7 +200,7 @@ func (s *packStream) skip(n int64) error {
 		return nil
 	}
 	moved, err := io.CopyN(io.Discard, s.body, n)
-	s.moved(moved)
+	s.moved.Add(moved)
 	if err != nil {
 		return targetError("read", err)
 	}
@@ -211,7 +213,7 @@ func (s *packStream) read(p []byte) error {
 		n, err := s.body.Read(p)
 		p = p[n:]
 		s.at += int64(n)
-		s.moved(int64(n))
+		s.moved.Add(int64(n))
 		switch {
 		case len(p) == 0:
 			return nil

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
@@ -82,6 +83,9 @@ type packStore struct {
 	full    chan *openPack
 	blocks  sync.Pool
 	uploads int
+
+	moving  *packStream // the pack that frames are moved out of
+	decoder *zstd.Decoder
 }
 
 // newPackStore loads the bases, whose frames count as known.

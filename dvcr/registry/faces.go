@@ -45,6 +45,7 @@ func (s *Server) serveFaces(w http.ResponseWriter, r *http.Request, repository s
 	w.WriteHeader(http.StatusOK)
 	_ = http.NewResponseController(w).Flush() // without it the client only waits longer
 	var answer facesAnswer
+	s.presence.touch(manifest.String())
 	if answer.Faces, err = s.shelf.make(r.Context(), repository, manifest); err != nil {
 		answer = facesAnswer{Error: err.Error()}
 	}

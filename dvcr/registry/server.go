@@ -74,6 +74,7 @@ type Server struct {
 	credentials Credentials
 	guard       *guard
 	shelf       *shelf
+	presence    *presence
 	handler     http.Handler
 	app         *handlers.App
 
@@ -103,6 +104,8 @@ func NewServer(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.presence = newPresence(c.Clock)
+	s.shelf.presence = s.presence
 	s.guard = &guard{users: all}
 	if c.Tokens {
 		s.guard.tokens = &tokens{key: all.key, clock: c.Clock}
@@ -235,6 +238,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case faces != nil:
 		s.serveFaces(w, r, faces[1], digest.Digest(faces[2]))
 	default:
+		if err := s.presence.noteUse(r); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
 		s.handler.ServeHTTP(w, r)
 	}
 }

@@ -30,7 +30,8 @@ func recipePath(d digest.Digest) string { return blobPath(d) + "/recipe" }
 
 // shelf makes virtual blobs from what the storage holds.
 type shelf struct {
-	driver storagedriver.StorageDriver // set when the library has made it
+	driver   storagedriver.StorageDriver // set when the library has made it
+	presence *presence
 
 	mu    sync.Mutex
 	faces []keptFace // the most recent first
@@ -164,8 +165,12 @@ func (s *shelf) keep(ctx context.Context, repository string, blob digest.Digest,
 	if err != nil {
 		return fmt.Errorf("encode recipe: %w", err)
 	}
-	if err := s.driver.PutContent(ctx, recipePath(blob), b); err != nil {
-		return fmt.Errorf("keep recipe of %s: %w", blob, err)
+	s.presence.touch(blob.String())
+	// A disk without holes in one pack is that pack; what is stored needs no recipe.
+	if _, err := s.driver.Stat(ctx, dataPath(blob)); err != nil {
+		if err := s.driver.PutContent(ctx, recipePath(blob), b); err != nil {
+			return fmt.Errorf("keep recipe of %s: %w", blob, err)
+		}
 	}
 	if err := s.driver.PutContent(ctx, layerLink(repository, blob), []byte(blob)); err != nil {
 		return fmt.Errorf("link %s into %s: %w", blob, repository, err)

@@ -23,7 +23,7 @@ import (
 	"slipway.dev/slipway/reconcilers/report"
 	"slipway.dev/slipway/reconcilers/snapshot"
 	"slipway.dev/slipway/reconcilers/source"
-	"slipway.dev/slipway/render/kustomize"
+	"slipway.dev/slipway/render"
 	"slipway.dev/slipway/render/schema"
 	"slipway.dev/slipway/sources/git"
 	"slipway.dev/slipway/sources/git/notes"
@@ -96,7 +96,7 @@ func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		return err
 	}
 	if err := environment.SetupWithManager(mgr, environment.Deps{
-		Trees: artifacts, Renderer: kustomize.New(renderCache), Validator: validator, Clock: c, Metrics: m,
+		Trees: artifacts, Renderer: render.New(renderCache, validator), Clock: c, Metrics: m,
 	}); err != nil {
 		return err
 	}

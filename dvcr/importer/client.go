@@ -45,3 +45,17 @@ func rootsWith(caBundle []byte) (*x509.CertPool, error) {
 	}
 	return roots, nil
 }
+
+// patient turns answers of an overloaded registry into errors that remember when to come again, which the registry library's
+// own errors do not.
+type patient struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := p.RoundTripper.RoundTrip(req)
+	if err == nil && retryAfter(resp.Header) > 0 && statusError(resp.StatusCode).transient() {
+		resp.Body.Close()
+		return nil, responseError(resp)
+	}
+	return resp, err //nolint:wrapcheck // a transport passes errors on
+}

@@ -123,7 +123,7 @@ func openRepository(s *RegistrySource, policy egress.Policy) (*remote.Repository
 		return nil, "", err
 	}
 	credentials := registry.Credentials{Username: s.Username, Password: s.Password}
-	repo, err := registry.NewClient(reference.Domain(named), credentials, registry.WithTransport(client.Transport)).Repository(reference.Path(named))
+	repo, err := registry.NewClient(reference.Domain(named), credentials, registry.WithTransport(patient{client.Transport})).Repository(reference.Path(named))
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: %w", ErrInvalidSource, err)
 	}
@@ -151,7 +151,7 @@ func (t *task) copyDisk(ctx context.Context, from *remote.Repository, ref string
 		return nil
 	}
 	o.PostCopy, o.OnCopySkipped = done, done
-	if _, err := oras.Copy(ctx, from, ref, t.repo, t.tag, o); err != nil {
+	if _, err := oras.Copy(ctx, verifying{from}, ref, t.repo, t.tag, o); err != nil {
 		return nil, fmt.Errorf("copy disk: %w", copyError(err))
 	}
 	return resultOf(info, t.meter.average()), nil
@@ -159,14 +159,44 @@ func (t *task) copyDisk(ctx context.Context, from *remote.Repository, ref string
 
 // copyError tells which of the two registries failed.
 func copyError(err error) error {
+	if errors.Is(err, ErrNotDiskImage) {
+		return err
+	}
 	var failed *oras.CopyError
 	if errors.As(err, &failed) && failed.Origin == oras.CopyErrorOriginDestination {
 		return classify(fmt.Errorf("%w: %w", disk.ErrTarget, err))
 	}
-	if errors.Is(err, content.ErrMismatchedDigest) {
-		return fmt.Errorf("%w, or a damaged one: %w", ErrNotDiskImage, err)
-	}
 	return requestError(err)
+}
+
+// verifying is a registry whose blobs are compared with their digests while they are read, so that the other registry is not
+// blamed for them.
+type verifying struct{ oras.ReadOnlyTarget }
+
+// Fetch implements content.Fetcher.
+func (v verifying) Fetch(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	body, err := v.ReadOnlyTarget.Fetch(ctx, desc)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // copyError tells what it is
+	}
+	return &verifiedBlob{Closer: body, content: content.NewVerifyReader(body, desc), digest: desc.Digest.String()}, nil
+}
+
+type verifiedBlob struct {
+	io.Closer
+	content *content.VerifyReader
+	digest  string
+}
+
+func (b *verifiedBlob) Read(p []byte) (int, error) {
+	n, err := b.content.Read(p)
+	if !errors.Is(err, io.EOF) {
+		return n, err //nolint:wrapcheck // a reader passes errors on
+	}
+	if verifyErr := b.content.Verify(); verifyErr != nil {
+		return n, fmt.Errorf("%w, or a damaged one: the registry gives other content for %s: %w", ErrNotDiskImage, b.digest, verifyErr)
+	}
+	return n, io.EOF
 }
 
 // maxManifest is what registries accept as well.

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"syscall"
+	"time"
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -86,8 +88,27 @@ func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// maxRetryAfter is the longest pause that a server may ask for.
+const maxRetryAfter = 5 * time.Minute
+
+// retryAfter reads how many seconds a server asks to be left alone; dates are not read, as clocks differ.
+func retryAfter(h http.Header) time.Duration {
+	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return min(time.Duration(seconds)*time.Second, maxRetryAfter)
+}
+
+// responseError is statusError for an answer whose headers are known.
+func responseError(resp *http.Response) error {
+	err := statusError(resp.StatusCode)
+	err.after = retryAfter(resp.Header)
+	return err
+}
+
 // statusError gives an answer of an HTTP server its kind.
-func statusError(code int) error {
+func statusError(code int) *answerError {
 	kind := ErrUnreachable
 	switch code {
 	case http.StatusNotFound, http.StatusGone:
@@ -100,8 +121,9 @@ func statusError(code int) error {
 
 // answerError is an HTTP answer that was not what was asked for.
 type answerError struct {
-	kind error
-	code int
+	kind  error
+	code  int
+	after time.Duration // how long the server asks to be left alone
 }
 
 func (e *answerError) Error() string {

@@ -143,11 +143,15 @@ type testClock struct {
 
 	mu     sync.Mutex
 	alarms map[*alarm]func()
+	pauses []time.Duration
 }
 
 type alarm struct{ clock *testClock }
 
-func (c *testClock) After(time.Duration) <-chan time.Time {
+func (c *testClock) After(d time.Duration) <-chan time.Time {
+	c.mu.Lock()
+	c.pauses = append(c.pauses, d)
+	c.mu.Unlock()
 	ch := make(chan time.Time, 1)
 	ch <- c.Now()
 	return ch

@@ -119,7 +119,7 @@ func openBody(resp *http.Response, off int64, version string) (*opened, error) {
 		}
 		return nil, errChanged
 	}
-	return nil, statusError(resp.StatusCode)
+	return nil, responseError(resp)
 }
 
 // errChanged says that the content is not the one whose beginning was downloaded.

@@ -117,11 +117,20 @@ func (s *spool) retry(ctx context.Context) error {
 			return fmt.Errorf("download %s: %w", s.origin, err)
 		}
 		select {
-		case <-s.o.Clock.After(retryPauses[attempt]):
+		case <-s.o.Clock.After(pause(attempt, err)):
 		case <-ctx.Done():
 			return ctx.Err() //nolint:wrapcheck // as it is
 		}
 	}
+}
+
+// pause is how long to wait after a failed attempt: what the server asks for, if it asks for more.
+func pause(attempt int, err error) time.Duration {
+	var answer *answerError
+	if errors.As(err, &answer) {
+		return max(retryPauses[attempt], answer.after)
+	}
+	return retryPauses[attempt]
 }
 
 // attempt downloads over one connection, from where the last one ended.

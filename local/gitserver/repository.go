@@ -32,6 +32,7 @@ func (r *repository) config() []string {
 	settings := [][2]string{
 		{"http.receivepack", "true"},
 		{"uploadpack.allowAnySHA1InWant", "true"}, // a commit pin is fetched by itself
+		{"uploadpack.allowFilter", "true"},        // a sparse checkout transfers what it shows
 		{"receive.denyCurrentBranch", "updateInstead"},
 		{"safe.directory", r.dir},
 	}

@@ -45,6 +45,15 @@ type server struct {
 	bare  string
 	clone string
 	url   string
+	git   *gitserver.Server
+}
+
+// serve adds another repository to the same server.
+func (s *server) serve(name, bare string) {
+	s.t.Helper()
+	if err := s.git.AddBare(name, bare); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func newServer(t *testing.T) *server {
@@ -62,7 +71,7 @@ func newServer(t *testing.T) *server {
 	if err := errors.Join(g.Start(context.Background()), g.AddBare("demo", s.bare)); err != nil {
 		t.Fatal(err)
 	}
-	s.url = g.URL("demo")
+	s.url, s.git = g.URL("demo"), g
 	run(t, s.clone, "clone", s.url, ".")
 	return s
 }

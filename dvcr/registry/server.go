@@ -78,6 +78,8 @@ type Server struct {
 	handler     http.Handler
 	app         *handlers.App
 
+	collecting sync.Mutex
+
 	mu       sync.Mutex
 	addr     string
 	http     *http.Server
@@ -235,6 +237,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 	case r.URL.Path == TokenPath && s.guard.tokens != nil:
 		s.guard.serveToken(w, r)
+	case r.URL.Path == collectPath:
+		s.serveCollect(w, r)
 	case faces != nil:
 		s.serveFaces(w, r, faces[1], digest.Digest(faces[2]))
 	default:
@@ -255,6 +259,11 @@ func (s *Server) Addr() string {
 
 // Credentials returns the generated user.
 func (s *Server) Credentials() Credentials { return s.credentials }
+
+// own is how the server reaches itself: as any client would, without the network.
+func (s *Server) own() *Client {
+	return NewClient(loopback, s.credentials, WithTransport(handlerTransport{http.HandlerFunc(s.serve)}))
+}
 
 // Reader returns a user that may read every repository and write none.
 func (s *Server) Reader() Credentials { return s.derived(readerName) }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 	"oras.land/oras-go/v2"
@@ -143,5 +144,22 @@ func TestTLS(t *testing.T) {
 	}
 	if _, err := get(t.Context(), s.Client(), "a/b", "v1"); err == nil {
 		t.Error("the server speaks plain HTTP besides")
+	}
+}
+
+// TestCollectIsForAdministrators asks for a collection as everybody, and expects one only for who may.
+func TestCollectIsForAdministrators(t *testing.T) {
+	s := start(t, registry.Config{Dir: t.TempDir()})
+	put(t, s.Client(), "vi/team/debian", "v1", "bits")
+	for name, user := range map[string]registry.Credentials{"reader": s.Reader(), "writer": s.WriterOf("team"), "nobody": {}} {
+		if report, err := registry.NewClient(s.Addr(), user).Collect(t.Context(), nil, time.Nanosecond); err == nil {
+			t.Errorf("%s has garbage collected: %+v", name, report)
+		}
+	}
+	if _, err := s.Client().Collect(t.Context(), []string{"vi/team/debian:v1"}, 0); err != nil {
+		t.Error(err)
+	}
+	if _, err := get(t.Context(), s.Client(), "vi/team/debian", "v1"); err != nil {
+		t.Error(err)
 	}
 }

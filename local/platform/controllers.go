@@ -53,12 +53,13 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 		return "", err
 	}
 	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress(), Uploads: uploads, Volumes: lender{p}})
-	credentials := p.dvcr.Credentials()
+	reader := p.dvcr.Reader()
 	err = setup.Controllers(mgr, setup.Options{
 		StoreDir:     p.options.Layout.Store(),
 		Imports:      imports,
 		Repositories: p.dvcr.Client(),
-		Credentials:  disk.Credentials{Username: credentials.Username, Password: credentials.Password},
+		Credentials:  disk.Credentials{Username: reader.Username, Password: reader.Password},
+		Garbage:      p.dvcr.Client(),
 		Namespace:    rbac.ControllerNamespace,
 
 		RegistryAddress: p.dvcr.Addr(),
@@ -117,10 +118,10 @@ func (p *Platform) newManager(config *rest.Config) (ctrl.Manager, error) {
 }
 
 func (p *Platform) startEngine(ctx context.Context, mgr ctrl.Manager) error {
-	credentials := p.dvcr.Credentials()
+	reader := p.dvcr.Reader()
 	engine, err := node.New(ctx, node.Options{
 		Dir:         p.options.Layout.Node(),
-		Credentials: instance.Credentials{Host: p.dvcr.Addr(), Username: credentials.Username, Password: credentials.Password},
+		Credentials: instance.Credentials{Host: p.dvcr.Addr(), Username: reader.Username, Password: reader.Password},
 	})
 	if err != nil {
 		return err

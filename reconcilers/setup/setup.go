@@ -13,6 +13,7 @@ import (
 	"slipway.dev/slipway/reconcilers/class"
 	"slipway.dev/slipway/reconcilers/disk"
 	"slipway.dev/slipway/reconcilers/environment"
+	"slipway.dev/slipway/reconcilers/garbage"
 	"slipway.dev/slipway/reconcilers/image"
 	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/internal/flow"
@@ -48,6 +49,10 @@ type Options struct {
 	Credentials disk.Credentials
 	// RegistryAddress is DVCR's host and port as it stands in images' URLs.
 	RegistryAddress string
+	// Garbage has DVCR collect garbage; nil leaves it to others.
+	Garbage garbage.Collector
+	// GarbageSchedule in cron's notation; empty means every night.
+	GarbageSchedule string
 	// EndOnReset starts a guest that resets itself anew, so that pending changes
 	// take effect. Stock KubeVirt needs its feature gate RebootPolicy for that.
 	EndOnReset bool
@@ -137,10 +142,18 @@ func stage2(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		},
 		func() error { return operation.SetupWithManager(mgr, operation.Deps{Clock: c, Metrics: m}) },
 		func() error { return refuse.SetupWithManager(mgr, refuse.Deps{Clock: c, Metrics: m}) },
+		func() error { return collectGarbage(mgr, o, c) },
 	} {
 		if err := add(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func collectGarbage(mgr ctrl.Manager, o Options, c clock.Clock) error {
+	if o.Garbage == nil {
+		return nil
+	}
+	return garbage.SetupWithManager(mgr, garbage.Deps{DVCR: o.Garbage, Schedule: o.GarbageSchedule, Clock: c})
 }

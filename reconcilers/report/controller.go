@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
@@ -71,6 +74,8 @@ type scope struct {
 	digest  string
 	// nothing says that there is nothing to report yet.
 	nothing bool
+	// overtaken revisions and the health that their notes tell. Set by supersede.
+	overtaken map[string]string
 	// pushed says that the note stands on the commit. Set by push.
 	pushed bool
 }
@@ -80,9 +85,9 @@ func (r *reconciler) definition() flow.Definition[*v1alpha1.Environment, *scope]
 		Name: Name,
 		New:  func() *v1alpha1.Environment { return &v1alpha1.Environment{} },
 		Scope: func(env *v1alpha1.Environment) *scope {
-			return &scope{env: env, now: r.clock.Now()}
+			return &scope{env: env, now: r.clock.Now(), overtaken: map[string]string{}}
 		},
-		Steps:  []flow.Step[*scope]{{Name: "decide", Do: decide}, {Name: "push", Do: r.push}},
+		Steps:  []flow.Step[*scope]{{Name: "supersede", Do: r.supersede}, {Name: "decide", Do: decide}, {Name: "push", Do: r.push}},
 		Report: report,
 	}
 }
@@ -116,10 +121,9 @@ func (r *reconciler) push(ctx context.Context, s *scope) flow.Outcome {
 		s.pushed = true
 		return flow.Done()
 	}
-	if err := r.write(ctx, s); err != nil {
-		if news := meta.FindStatusCondition(s.env.Status.Conditions, v1alpha1.ReportedCondition); news == nil || news.Reason != v1alpha1.ReportFailedReason {
-			flow.Warn(ctx, v1alpha1.ReportFailedReason, "%s", err)
-		}
+	err := r.rewrite(ctx, s.env, s.verdict.revision, func(note []byte) ([]byte, error) { return merge(note, s.entry, s.now) })
+	if err != nil {
+		warnOnce(ctx, s.env, err)
 		return flow.Fail(v1alpha1.ReportFailedReason, err)
 	}
 	s.pushed = true
@@ -127,17 +131,14 @@ func (r *reconciler) push(ctx context.Context, s *scope) flow.Outcome {
 	return flow.Done()
 }
 
-func (r *reconciler) write(ctx context.Context, s *scope) error {
-	revision, err := git.ParseRevision(s.verdict.revision)
+// rewrite changes the note of a revision's commit. No change is written when
+// change returns none.
+func (r *reconciler) rewrite(ctx context.Context, env *v1alpha1.Environment, of string, change func(note []byte) ([]byte, error)) error {
+	revision, err := git.ParseRevision(of)
 	if err != nil {
-		return fmt.Errorf("report on %s: %w", s.verdict.revision, err)
+		return fmt.Errorf("report on %s: %w", of, err)
 	}
-	repo := &v1alpha1.GitRepository{}
-	name := client.ObjectKey{Namespace: s.env.Namespace, Name: s.env.Spec.SourceRef.Name}
-	if err := r.reader.Get(ctx, name, repo); err != nil {
-		return fmt.Errorf("report on %s: get GitRepository %s: %w", revision, name, err)
-	}
-	remote, err := source.RemoteOf(ctx, r.secrets, repo)
+	remote, err := r.remoteOf(ctx, env)
 	if err != nil {
 		return fmt.Errorf("report on %s: %w", revision, err)
 	}
@@ -145,8 +146,8 @@ func (r *reconciler) write(ctx context.Context, s *scope) error {
 	if err != nil && !errors.Is(err, git.ErrNotFound) {
 		return fmt.Errorf("read the note of %s: %w", revision, err)
 	}
-	text, err := merge(before, s.entry, s.now)
-	if err != nil {
+	text, err := change(before)
+	if err != nil || text == nil {
 		return err
 	}
 	if err := r.notes.Append(ctx, remote, NotesRef, revision.Commit, text); err != nil {
@@ -155,10 +156,22 @@ func (r *reconciler) write(ctx context.Context, s *scope) error {
 	return nil
 }
 
+func (r *reconciler) remoteOf(ctx context.Context, env *v1alpha1.Environment) (git.Remote, error) {
+	repo := &v1alpha1.GitRepository{}
+	name := client.ObjectKey{Namespace: env.Namespace, Name: env.Spec.SourceRef.Name}
+	if err := r.reader.Get(ctx, name, repo); err != nil {
+		return git.Remote{}, fmt.Errorf("get GitRepository %s: %w", name, err)
+	}
+	return source.RemoteOf(ctx, r.secrets, repo)
+}
+
 // report writes the condition Reported, and what was reported.
 func report(s *scope, result flow.Result) {
+	recordNotes(s)
 	conditions := flow.Conditions{List: &s.env.Status.Conditions, Generation: s.env.Generation, Now: s.now}
 	switch {
+	case s.nothing && len(s.overtaken) > 0:
+		conditions.True(v1alpha1.ReportedCondition, v1alpha1.ReportedReason, "the commits that were overtaken are noted")
 	case s.nothing:
 	case !s.pushed:
 		conditions.False(v1alpha1.ReportedCondition, result.Outcome.Reason(), result.Outcome.Message())
@@ -170,6 +183,25 @@ func report(s *scope, result flow.Result) {
 			}
 		}
 	}
+}
+
+// newsworthy lets through changes of what a report is made from. An Environment is
+// written for other reasons, too, such as a request that was answered.
+func newsworthy() predicate.Funcs {
+	told := func(o client.Object) v1alpha1.Environment {
+		env := o.(*v1alpha1.Environment)
+		return v1alpha1.Environment{
+			ObjectMeta: metav1.ObjectMeta{UID: env.UID, Generation: env.Generation},
+			Status: v1alpha1.EnvironmentStatus{
+				ObservedGeneration: env.Status.ObservedGeneration, Conditions: env.Status.Conditions, Health: env.Status.Health,
+				LastAttemptedRevision: env.Status.LastAttemptedRevision, LastAppliedRevision: env.Status.LastAppliedRevision,
+				History: env.Status.History, Report: env.Status.Report,
+			},
+		}
+	}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !equality.Semantic.DeepEqual(told(e.ObjectOld), told(e.ObjectNew))
+	}}
 }
 
 // SetupWithManager starts the controller with the manager. One Environment is
@@ -184,7 +216,7 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	})
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
-		For(&v1alpha1.Environment{}).
+		For(&v1alpha1.Environment{}, builder.WithPredicates(newsworthy())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: 1,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),

@@ -19,6 +19,7 @@ type entry struct {
 	Health      string    `json:"health"`
 	Reason      string    `json:"reason,omitempty"`
 	Message     string    `json:"message,omitempty"`
+	By          string    `json:"supersededBy,omitempty"`
 	Counts      *counts   `json:"counts,omitempty"`
 	Problems    []problem `json:"problems,omitempty"`
 	Time        string    `json:"time,omitempty"`
@@ -47,9 +48,10 @@ func entryOf(env *v1alpha1.Environment, v verdict) entry {
 		Health:      v.health,
 		Reason:      v.reason,
 		Message:     v.message,
+		By:          v.by,
 	}
 	h := env.Status.Health
-	if h == nil || env.Status.LastAppliedRevision != v.revision {
+	if v.by != "" || h == nil || env.Status.LastAppliedRevision != v.revision {
 		return e
 	}
 	e.Counts = &counts{Healthy: h.Healthy, Progressing: h.Progressing, Degraded: h.Degraded, Suspended: h.Suspended, Total: h.Total}
@@ -75,6 +77,20 @@ func (e entry) digest() (string, error) {
 	}
 	sum := sha256.Sum256(content)
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// healthIn is what a note tells of an Environment; empty when it tells nothing.
+func healthIn(note []byte, env *v1alpha1.Environment) string {
+	var entries []entry
+	if err := yaml.Unmarshal(note, &entries); err != nil {
+		return ""
+	}
+	for _, e := range entries {
+		if e.Environment == env.Namespace+"/"+env.Name {
+			return e.Health
+		}
+	}
+	return ""
 }
 
 // merge puts an entry into a note, in place of the Environment's former one. A

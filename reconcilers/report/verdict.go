@@ -23,6 +23,8 @@ const (
 	Failed = "Failed"
 	// Stalled: the revision is refused.
 	Stalled = "Stalled"
+	// Superseded: a later revision came before the commit had settled.
+	Superseded = "Superseded"
 )
 
 // How long a state has to last before it is reported.
@@ -37,6 +39,8 @@ type verdict struct {
 	health   string
 	reason   string
 	message  string
+	// by is the revision that overtook this one.
+	by string
 	// since is when the state began.
 	since time.Time
 	// quiet is how long it has to last before it is reported.

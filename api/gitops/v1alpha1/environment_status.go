@@ -40,8 +40,9 @@ type EnvironmentStatus struct {
 	// comes back to the source is adopted again as it is.
 	// +optional
 	Tombstones []Tombstone `json:"tombstones,omitempty"`
-	// History of the last revisions, newest first.
-	// +kubebuilder:validation:MaxItems=5
+	// History of the last revisions, newest first: five, and those before them whose
+	// commit has no note yet.
+	// +kubebuilder:validation:MaxItems=20
 	// +optional
 	History []HistoryEntry `json:"history,omitempty"`
 	// Report is what was written to the source last.
@@ -197,6 +198,10 @@ type HistoryEntry struct {
 	// PlanDigest of its first plan with a change.
 	// +optional
 	PlanDigest string `json:"planDigest,omitempty"`
+	// Reported is the health that the note of its commit tells; empty while there is
+	// no note of this Environment on it.
+	// +optional
+	Reported string `json:"reported,omitempty"`
 }
 
 // ReportStatus is what was written to the source last.
@@ -204,7 +209,7 @@ type ReportStatus struct {
 	// Revision that was reported on.
 	Revision string `json:"revision"`
 	// Health that was reported: Healthy, AwaitingRestart, Suspended, Degraded,
-	// Failed or Stalled.
+	// Failed or Stalled. Superseded stands in the history only.
 	Health string `json:"health"`
 	// Digest of what the report said, without its time.
 	Digest string `json:"digest"`

@@ -211,15 +211,15 @@ func (c *Client) exchange(ctx context.Context, r Remote) (token, error) {
 	}
 	req.Header.Set("Accept", "application/vnd.github+json")
 	req.Header.Set("User-Agent", "slipway")
-	res, err := web.Do(req)
+	res, err := web.RoundTrip(req)
 	if err != nil {
 		return token{}, fmt.Errorf("ask for a token: %w", err)
 	}
 	defer res.Body.Close() //nolint:errcheck // a reader has nothing to lose when it is closed
-	return readToken(res, c.clock.Now())
+	return readToken(res, u.Host, c.clock.Now())
 }
 
-func readToken(res *http.Response, now time.Time) (token, error) {
+func readToken(res *http.Response, host string, now time.Time) (token, error) {
 	const longest = 64 << 10
 	body, err := io.ReadAll(io.LimitReader(res.Body, longest))
 	if err != nil {
@@ -228,14 +228,14 @@ func readToken(res *http.Response, now time.Time) (token, error) {
 	if res.StatusCode != http.StatusCreated {
 		var said struct{ Message string }
 		_ = json.Unmarshal(body, &said)
-		return token{}, fmt.Errorf("the API at %s answers with status %d: %.200q", res.Request.URL.Host, res.StatusCode, said.Message)
+		return token{}, fmt.Errorf("the API at %s answers with status %d: %.200q", host, res.StatusCode, said.Message)
 	}
 	var got struct {
 		Token   string    `json:"token"`
 		Expires time.Time `json:"expires_at"`
 	}
 	if err := json.Unmarshal(body, &got); err != nil || got.Token == "" || strings.ContainsAny(got.Token, "\r\n") || !got.Expires.After(now) {
-		return token{}, fmt.Errorf("the API at %s answers without a token that is valid", res.Request.URL.Host)
+		return token{}, fmt.Errorf("the API at %s answers without a token that is valid", host)
 	}
 	return token{text: got.Token, expires: got.Expires}, nil
 }

@@ -24,9 +24,9 @@ import (
 // maxHeader bounds the headers of an answer, in bytes.
 const maxHeader = 64 << 10
 
-// web returns the client for a remote that is spoken to over HTTP. What it logs in with is sent to the remote's own host
+// web returns the transport for a remote that is spoken to over HTTP. What it logs in with is sent to the remote's own host
 // and to no other.
-func (c *Client) web(r Remote, u *url.URL, authorization string) (*http.Client, error) {
+func (c *Client) web(r Remote, u *url.URL, authorization string) (*door, error) {
 	own, err := c.transport(r, true)
 	if err != nil {
 		return nil, err
@@ -36,10 +36,7 @@ func (c *Client) web(r Remote, u *url.URL, authorization string) (*http.Client, 
 		return nil, err
 	}
 	via, _ := r.Proxy.url()
-	return &http.Client{
-		Transport:     &door{home: u, own: own, foreign: foreign, authorization: authorization, policy: c.egress, proxied: via != nil},
-		CheckRedirect: wire.CheckRedirect,
-	}, nil
+	return &door{home: u, own: own, foreign: foreign, authorization: authorization, policy: c.egress, proxied: via != nil}, nil
 }
 
 // transport connects within the policy, by way of the remote's proxy if it has one. A proxy that a tenant names must be
@@ -100,7 +97,7 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	return d.own.RoundTrip(r) //nolint:wrapcheck // a round tripper returns what it got
 }
 
-// CloseIdleConnections implements what http.Client asks for.
+// CloseIdleConnections closes what is kept for later requests.
 func (d *door) CloseIdleConnections() {
 	d.own.CloseIdleConnections()
 	d.foreign.CloseIdleConnections()

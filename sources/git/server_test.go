@@ -124,6 +124,17 @@ type sshServer struct {
 	address    string
 	knownHosts string
 	identity   []byte
+	commands   chan string
+}
+
+// last returns the command that the server was asked for last, or nothing.
+func (s *sshServer) last() string {
+	select {
+	case command := <-s.commands:
+		return command
+	default:
+		return ""
+	}
 }
 
 func newKey(t *testing.T, passphrase string) (ssh.Signer, []byte) {
@@ -157,6 +168,7 @@ func newSSHServer(t *testing.T, bare, passphrase string) *sshServer {
 		return nil, nil
 	}}
 	config.AddHostKey(host)
+	commands := make(chan string, 100)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -168,14 +180,14 @@ func newSSHServer(t *testing.T, bare, passphrase string) *sshServer {
 			if err != nil {
 				return
 			}
-			go serveSSH(conn, config, bare)
+			go serveSSH(conn, config, bare, commands)
 		}
 	}()
 	address := listener.Addr().String()
-	return &sshServer{address: address, identity: identity, knownHosts: knownhosts.Line([]string{address}, host.PublicKey())}
+	return &sshServer{commands: commands, address: address, identity: identity, knownHosts: knownhosts.Line([]string{address}, host.PublicKey())}
 }
 
-func serveSSH(conn net.Conn, config *ssh.ServerConfig, bare string) {
+func serveSSH(conn net.Conn, config *ssh.ServerConfig, bare string, commands chan<- string) {
 	defer conn.Close()
 	_, channels, requests, err := ssh.NewServerConn(conn, config)
 	if err != nil {
@@ -187,11 +199,11 @@ func serveSSH(conn net.Conn, config *ssh.ServerConfig, bare string) {
 		if err != nil {
 			return
 		}
-		go serveChannel(channel, requests, bare)
+		go serveChannel(channel, requests, bare, commands)
 	}
 }
 
-func serveChannel(channel ssh.Channel, requests <-chan *ssh.Request, bare string) {
+func serveChannel(channel ssh.Channel, requests <-chan *ssh.Request, bare string, commands chan<- string) {
 	defer channel.Close()
 	for r := range requests {
 		var payload struct{ Command string }
@@ -200,6 +212,7 @@ func serveChannel(channel ssh.Channel, requests <-chan *ssh.Request, bare string
 			continue
 		}
 		_ = r.Reply(true, nil)
+		commands <- payload.Command
 		program, _, _ := strings.Cut(payload.Command, " ")
 		c := exec.Command("git", strings.TrimPrefix(program, "git-"), bare)
 		c.Stdout, c.Stderr = channel, channel.Stderr()

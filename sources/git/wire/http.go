@@ -17,42 +17,21 @@ const userAgent = "git/2.0 (slipway)"
 
 // web speaks over HTTP: a request for each thing that is said.
 type web struct {
-	client  *http.Client
+	client  http.RoundTripper
 	base    *url.URL
 	service string
 	version int
 	body    io.Closer
 }
 
-// CheckRedirect is for http.Client: it follows a few redirects, never from https to http, never to a URL with user
-// information, and never once a request carries what the server is to do.
-func CheckRedirect(req *http.Request, via []*http.Request) error {
-	switch {
-	case len(via) >= maxRedirects:
-		return fmt.Errorf("%w: more than %d in a row", ErrRedirect, maxRedirects)
-	case req.Method != http.MethodGet:
-		return fmt.Errorf("%w: only the first request may be redirected", ErrRedirect)
-	case via[0].URL.Scheme == "https" && req.URL.Scheme != "https":
-		return fmt.Errorf("%w: from https to %s", ErrRedirect, req.URL.Scheme)
-	case req.URL.Scheme != "https" && req.URL.Scheme != "http":
-		return fmt.Errorf("%w: to %s", ErrRedirect, req.URL.Scheme)
-	case req.URL.User != nil:
-		return fmt.Errorf("%w: to a URL with credentials in it", ErrRedirect)
-	}
-	return nil
-}
-
+// open sends the first request, the only one that may be redirected.
 func (w *web) open(ctx context.Context) (*reader, error) {
 	u := *w.base
 	u.Path = strings.TrimSuffix(u.Path, "/") + "/info/refs"
 	query := u.Query()
 	query.Set("service", w.service)
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, fmt.Errorf("make request: %w", err)
-	}
-	res, err := w.do(req, "application/x-"+w.service+"-advertisement")
+	res, err := w.follow(ctx, &u)
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +42,50 @@ func (w *web) open(ctx context.Context) (*reader, error) {
 	return r, w.preamble(r)
 }
 
+func (w *web) follow(ctx context.Context, u *url.URL) (*http.Response, error) {
+	for range maxRedirects + 1 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+		if err != nil {
+			return nil, fmt.Errorf("make request: %w", err)
+		}
+		res, err := w.do(req)
+		if err != nil {
+			return nil, err
+		}
+		switch res.StatusCode {
+		case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		default:
+			return res, check(res, "application/x-"+w.service+"-advertisement")
+		}
+		if u, err = target(u, res.Header.Get("Location")); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: more than %d in a row", ErrRedirect, maxRedirects)
+}
+
+// target is where a redirect leads: never from https to http, and never to a URL with user information. What the server
+// wrote is not repeated: it may be what it was sent.
+func target(from *url.URL, location string) (*url.URL, error) {
+	to, err := from.Parse(location)
+	switch {
+	case err != nil || location == "" || to.Host == "":
+		return nil, fmt.Errorf("%w: to what is no URL", ErrRedirect)
+	case to.Scheme != "https" && to.Scheme != "http":
+		return nil, fmt.Errorf("%w: to another protocol than https and http", ErrRedirect)
+	case from.Scheme == "https" && to.Scheme != "https":
+		return nil, fmt.Errorf("%w: from https to http", ErrRedirect)
+	case to.User != nil:
+		return nil, fmt.Errorf("%w: to a URL with credentials in it", ErrRedirect)
+	}
+	return to, nil
+}
+
 // moved takes over where a redirect led to.
 func (w *web) moved(u *url.URL) error {
 	path, found := strings.CutSuffix(u.Path, "/info/refs")
 	if !found {
-		return fmt.Errorf("%w: to %s, which is no Git repository", ErrRedirect, u.Path)
+		return fmt.Errorf("%w: to what is no Git repository", ErrRedirect)
 	}
 	base := *u
 	base.Path, base.RawPath, base.RawQuery = path, "", w.base.RawQuery
@@ -102,31 +120,36 @@ func (w *web) send(ctx context.Context, _ *reader, body io.Reader) (*reader, err
 	}
 	req.Header.Set("Content-Type", "application/x-"+w.service+"-request")
 	req.Header.Set("Accept", "application/x-"+w.service+"-result")
-	res, err := w.do(req, "application/x-"+w.service+"-result")
+	res, err := w.do(req)
 	if err != nil {
 		return nil, err
 	}
-	return newReader(res.Body), nil
+	return newReader(res.Body), check(res, "application/x-"+w.service+"-result")
 }
 
-func (w *web) do(req *http.Request, want string) (*http.Response, error) {
+func (w *web) do(req *http.Request) (*http.Response, error) {
 	w.close()
 	req.Header.Set("User-Agent", userAgent)
 	if w.version == 2 {
 		req.Header.Set("Git-Protocol", "version=2")
 	}
-	res, err := w.client.Do(req)
+	res, err := w.client.RoundTrip(req)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it names the method and the URL
+		return nil, &url.Error{Op: req.Method, URL: req.URL.Host, Err: err}
 	}
 	w.body = res.Body
+	return res, nil
+}
+
+// check refuses an answer that is not of a Git server.
+func check(res *http.Response, want string) error {
 	if err := status(res); err != nil {
-		return nil, err
+		return err
 	}
 	if got := res.Header.Get("Content-Type"); got != want {
-		return nil, fmt.Errorf("%w: it is %q; is the URL that of a repository?", ErrProtocol, printable(got))
+		return fmt.Errorf("%w: it is %q; is the URL that of a repository?", ErrProtocol, printable(got))
 	}
-	return res, nil
+	return nil
 }
 
 func status(res *http.Response) error {

@@ -26,8 +26,8 @@ const DefaultMaxRefs = 32 << 20
 type Endpoint struct {
 	// URL of the repository: http, https or ssh.
 	URL *url.URL
-	// HTTP sends requests; its CheckRedirect should be this package's.
-	HTTP *http.Client
+	// HTTP sends requests. It follows no redirects: they are looked at here.
+	HTTP http.RoundTripper
 	// SSH opens a connection that is logged in.
 	SSH func(context.Context) (*ssh.Client, error)
 	// MaxRefs bounds the server's list of references, in bytes; zero is DefaultMaxRefs.

@@ -88,7 +88,7 @@ func TestADiskOfARunningGuestIsSnapshotAndRestored(t *testing.T) {
 
 	second := w.machine("two", virtv1.RunStrategyAlways, copied.Name)
 	other := await(w, w.instanceOf(second), "running", running)
-	got := w.run(other, "cat /data/when; cd /data; md5sum -c sum; cat /sys/block/sda/size")
+	got := w.run(other, "cat /data/when; cd /data; md5sum -c sum; cat /sys/block/sd*/size | sort -n | tail -n 1")
 	if want := "before\n/data/blob: OK\n4194304"; got != want {
 		t.Errorf("the restored disk says %q, want %q", got, want)
 	}

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -55,19 +56,43 @@ func buildVolume(s *scope, withAuthority bool) *cdiv1.DataVolume {
 			Requests: corev1.ResourceList{corev1.ResourceStorage: s.size.value},
 		},
 	}
-	setModes(volume.Spec.Storage, s)
+	volume.Spec.Storage.VolumeMode, volume.Spec.Storage.AccessModes = modes(s)
 	return volume
 }
 
-// setModes takes the volume and access mode from annotations; without them CDI
-// chooses what the class is best at.
-func setModes(storage *cdiv1.StorageSpec, s *scope) {
+// buildClaim makes the claim that the storage itself fills from a snapshot.
+func buildClaim(s *scope) *corev1.PersistentVolumeClaim {
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: derivedMeta(s.disk, volumeName(s.disk))}
+	claim.Annotations = map[string]string{madeFromSpec: digest(s.disk.Spec), madeFromSource: sourceDigest(s.disk)}
+	claim.Spec = corev1.PersistentVolumeClaimSpec{
+		StorageClassName: ptr.To(s.class.name),
+		Resources: corev1.VolumeResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceStorage: s.size.value},
+		},
+		DataSourceRef: &corev1.TypedObjectReference{
+			APIGroup: ptr.To(snapshotv1.GroupName), Kind: "VolumeSnapshot", Name: s.source.snapshot.name,
+		},
+	}
+	claim.Spec.VolumeMode, claim.Spec.AccessModes = modes(s)
+	if claim.Spec.VolumeMode == nil {
+		claim.Spec.VolumeMode = s.source.snapshot.volumeMode
+	}
+	if len(claim.Spec.AccessModes) == 0 {
+		claim.Spec.AccessModes = s.source.snapshot.accessModes
+	}
+	return claim
+}
+
+// modes takes the volume and access mode from annotations; without them CDI
+// chooses what the class is best at, and a restored claim has the snapshot's.
+func modes(s *scope) (volume *corev1.PersistentVolumeMode, access []corev1.PersistentVolumeAccessMode) {
 	if mode := annotated(annotations.VirtualDiskVolumeMode, s.disk, s.class.object); mode != "" {
-		storage.VolumeMode = ptr.To(corev1.PersistentVolumeMode(mode))
+		volume = ptr.To(corev1.PersistentVolumeMode(mode))
 	}
 	if mode := annotated(annotations.VirtualDiskAccessMode, s.disk, s.class.object); mode != "" {
-		storage.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.PersistentVolumeAccessMode(mode)}
+		access = []corev1.PersistentVolumeAccessMode{corev1.PersistentVolumeAccessMode(mode)}
 	}
+	return volume, access
 }
 
 func volumeSource(s *scope, withAuthority bool) *cdiv1.DataVolumeSource {

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -22,12 +23,16 @@ func (e *engine) chooseClass(ctx context.Context, s *scope) flow.Outcome {
 	class, problem := pickClass(classRequest{
 		claimed:  s.claimedClass(),
 		asked:    s.disk.Spec.PersistentVolumeClaim.StorageClassName,
-		fallback: e.defaultClass,
+		fallback: cmp.Or(s.source.snapshot.class(), e.defaultClass),
 		allowed:  e.allowedClasses,
 		classes:  classes.Items,
 	})
 	if problem != "" {
 		s.class.readiness = readiness{known: true, reason: vdcondition.StorageClassNotReady, message: problem}
+		return flow.Done()
+	}
+	if mismatch := s.source.snapshot.mismatch(class); mismatch != "" {
+		s.class = storageClass{readiness: readiness{known: true, reason: vdcondition.StorageClassNotReady, message: mismatch}, mismatch: true}
 		return flow.Done()
 	}
 	s.class = storageClass{
@@ -53,15 +58,16 @@ type classRequest struct {
 	claimed string
 	// asked is the class in the disk's spec.
 	asked *string
-	// fallback is the module's default class for disks.
+	// fallback is the class of the snapshot that the disk is made from, or else the
+	// module's default class for disks.
 	fallback string
 	// allowed are the classes that disks may have; empty means all.
 	allowed []string
 	classes []storagev1.StorageClass
 }
 
-// pickClass chooses a class: the claim's, the spec's, the module's default, the
-// cluster's default. A class that a claim has already is not questioned.
+// pickClass chooses a class: the claim's, the spec's, the snapshot's, the
+// module's default, the cluster's default. A class that a claim has already is not questioned.
 func pickClass(r classRequest) (*storagev1.StorageClass, string) {
 	if r.claimed != "" {
 		if class := r.find(r.claimed); class != nil {

@@ -74,6 +74,8 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		Watches(&v1alpha2.VirtualMachine{}, handler.EnqueueRequestsFromMapFunc(disksToWake), builder.WithPredicates(machineUse())).
 		Watches(&v1alpha2.VirtualImage{}, enqueueBy(c, sourceIndex, imageKey)).
 		Watches(&v1alpha2.ClusterVirtualImage{}, enqueueBy(c, sourceIndex, imageKey)).
+		Watches(&v1alpha2.VirtualDiskSnapshot{}, enqueueBy(c, sourceIndex, imageKey)).
+		Watches(&v1alpha2.VirtualDiskSnapshot{}, handler.EnqueueRequestsFromMapFunc(diskOfSnapshot)).
 		Watches(&storagev1.StorageClass{}, enqueueUnfilled(c)).
 		WatchesMetadata(&corev1.Secret{}, enqueueBy(c, secretIndex, secretKey)).
 		WatchesRawSource(deps.Desk.Feed(controllerName)).
@@ -125,8 +127,9 @@ func reconciler(e *engine, deps flow.Deps) *flow.Reconciler[*v1alpha2.VirtualDis
 		Steps: []flow.Step[*scope]{
 			{Name: "observe", Do: e.observe},
 			{Name: "machines", Do: e.findMachines},
-			{Name: "class", Do: e.chooseClass},
+			{Name: "snapshots", Do: e.findSnapshots},
 			{Name: "source", Do: e.resolveSource},
+			{Name: "class", Do: e.chooseClass},
 			{Name: "restart", Do: e.restart},
 			{Name: "prerequisites", Do: e.awaitPrerequisites},
 			{Name: "import", Do: e.importContent},
@@ -138,7 +141,9 @@ func reconciler(e *engine, deps flow.Deps) *flow.Reconciler[*v1alpha2.VirtualDis
 		Teardown: []flow.Step[*scope]{
 			{Name: "observe", Do: e.observe},
 			{Name: "machines", Do: e.findMachines},
+			{Name: "snapshots", Do: e.findSnapshots},
 			{Name: "await-machines", Do: e.awaitMachines},
+			{Name: "await-snapshots", Do: e.awaitSnapshots},
 			{Name: "content", Do: e.dropContent},
 			{Name: "volumes", Do: e.dropVolumes},
 		},

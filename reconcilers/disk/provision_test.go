@@ -240,17 +240,13 @@ func TestBadInput(t *testing.T) {
 			}(),
 			phase: v1alpha2.DiskPending, condition: "DatasourceReady", want: "False ContainerRegistrySecretNotFound", says: []string{"pull"},
 		},
-		"snapshot": {
+		"snapshot that is not there": {
 			disk:  diskFrom("VirtualDiskSnapshot", "nightly", ""),
-			phase: v1alpha2.DiskFailed, condition: "DatasourceReady", want: "False NotSupported", says: []string{"VirtualDiskSnapshot (nightly)"},
+			phase: v1alpha2.DiskPending, condition: "DatasourceReady", want: "False VirtualDiskSnapshot", says: []string{"VirtualDiskSnapshot nightly", "create it"},
 		},
-		"upload": {
-			disk: func() *v1alpha2.VirtualDisk {
-				vd := blankDisk("")
-				vd.Spec.DataSource = &v1alpha2.VirtualDiskDataSource{Type: v1alpha2.DataSourceUpload}
-				return vd
-			}(),
-			phase: v1alpha2.DiskFailed, condition: "DatasourceReady", want: "False NotSupported", says: []string{"Upload"},
+		"upload that never came": {
+			disk: uploadDisk(), state: importer.State{Phase: importer.Failed, Err: importer.ErrUploadTimeout},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False WaitForUserUploadTimeout", says: []string{"another address"},
 		},
 		"storage class that is not there": {
 			disk: func() *v1alpha2.VirtualDisk {

@@ -32,8 +32,30 @@ const quotaReason = "ErrExceededQuota"
 // errorReasons is how CDI begins the reasons of what stops a DataVolume.
 const errorReasons = "Err"
 
+// Annotations of a claim that is being filled, in CDI's words, and the one by
+// which the scheduler names the node where it shall be.
+const (
+	fillingFailed   = "cdi.kubevirt.io/storage.condition.running.message"
+	fillingProgress = "cdi.kubevirt.io/storage.populator.progress"
+	selectedNode    = "volume.kubernetes.io/selected-node"
+)
+
+// assessClaim reads a claim that the storage fills.
+func assessClaim(claim *corev1.PersistentVolumeClaim, firstClaim bool) provisioning {
+	switch problem := claim.Annotations[fillingFailed]; {
+	case claim.Status.Phase == corev1.ClaimLost:
+		return provisioning{failing, "the volume of claim " + claim.Name + " is lost"}
+	case problem != "":
+		return provisioning{failing, "filling the volume failed and is tried again: " + problem}
+	case firstClaim && claim.Annotations[selectedNode] == "" && claim.Annotations[fillingProgress] == "":
+		return provisioning{awaitingConsumer, ""}
+	default:
+		return provisioning{running, ""}
+	}
+}
+
 // assess reads a DataVolume and its claim.
-func assess(volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim) provisioning {
+func assess(volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim, firstClaim bool) provisioning {
 	if message, denied := quotaDenial(volume); denied {
 		return provisioning{quotaExceeded, message}
 	}
@@ -47,11 +69,17 @@ func assess(volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim) provi
 		return provisioning{complete, ""}
 	case volume.Status.RestartCount > 0 && state.Status == corev1.ConditionFalse && state.Message != "":
 		return provisioning{failing, fmt.Sprintf("filling the volume failed %d times and is tried again: %s", volume.Status.RestartCount, state.Message)}
-	case volume.Status.Phase == cdiv1.WaitForFirstConsumer:
+	case volume.Status.Phase == cdiv1.WaitForFirstConsumer, firstClaim && unscheduled(volume.Status.Phase):
 		return provisioning{awaitingConsumer, ""}
 	default:
 		return provisioning{running, ""}
 	}
+}
+
+// unscheduled tells whether a DataVolume whose class binds late has yet to be
+// given a node.
+func unscheduled(phase cdiv1.DataVolumePhase) bool {
+	return phase == cdiv1.PhaseUnset || phase == cdiv1.Pending || phase == cdiv1.PendingPopulation
 }
 
 func quotaDenial(volume *cdiv1.DataVolume) (string, bool) {

@@ -38,6 +38,11 @@ func (e *engine) resizeVolume(ctx context.Context, s *scope) flow.Outcome {
 		announceGrowth(ctx, s)
 		return flow.Done()
 	}
+	if s.snapshots.taking != "" {
+		s.growth = growth{problem: "the disk grows when its snapshot " + s.snapshots.taking + " has been taken"}
+		announceGrowth(ctx, s)
+		return flow.Done()
+	}
 	grown := s.claim.DeepCopy()
 	grown.Spec.Resources.Requests[corev1.ResourceStorage] = s.growth.request
 	grown.Annotations[grantedSize] = s.disk.Spec.PersistentVolumeClaim.Size.String()

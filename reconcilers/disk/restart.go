@@ -33,8 +33,8 @@ func (e *engine) restart(ctx context.Context, s *scope) flow.Outcome {
 			return flow.Fail("RestartFailed", err)
 		}
 	}
-	if s.volume != nil && s.volume.Annotations[madeFromSpec] != digest(s.disk.Spec) {
-		return e.dropVolume(ctx, s)
+	if s.outdated() {
+		return e.dropMaker(ctx, s.maker())
 	}
 	if s.changed() {
 		flow.Emit(ctx, "VirtualDiskSpecHasBeenChanged", "the spec has been changed, provisioning starts anew")
@@ -60,11 +60,11 @@ func (e *engine) dropImport(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// dropVolume deletes a volume that was never filled.
-func (e *engine) dropVolume(ctx context.Context, s *scope) flow.Outcome {
-	if s.volume.DeletionTimestamp.IsZero() {
-		if err := e.client.Delete(ctx, s.volume, client.Preconditions{UID: &s.volume.UID}); client.IgnoreNotFound(err) != nil {
-			return flow.Fail("RestartFailed", fmt.Errorf("delete DataVolume %s of the earlier spec: %w", s.volume.Name, err))
+// dropMaker deletes what makes a volume that was never filled.
+func (e *engine) dropMaker(ctx context.Context, maker client.Object) flow.Outcome {
+	if uid := maker.GetUID(); maker.GetDeletionTimestamp().IsZero() {
+		if err := e.client.Delete(ctx, maker, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+			return flow.Fail("RestartFailed", fmt.Errorf("delete %T %s of the earlier spec: %w", maker, maker.GetName(), err))
 		}
 	}
 	return flow.Wait(vdcondition.ProvisioningNotStarted, retryAfterDelete, "the volume of the earlier spec is being deleted")

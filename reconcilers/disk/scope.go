@@ -32,6 +32,8 @@ type scope struct {
 	volume *cdiv1.DataVolume
 	// machines is set by "machines": every machine that names the disk.
 	machines attachments
+	// snapshots is set by "snapshots": those of the disk that are not taken yet.
+	snapshots snapshots
 	// class is set by "class".
 	class storageClass
 	// source is set by "source".
@@ -62,6 +64,9 @@ type storageClass struct {
 	name       string
 	object     *storagev1.StorageClass
 	firstClaim bool
+	// mismatch tells that the class cannot restore the snapshot that the disk is
+	// made from.
+	mismatch bool
 }
 
 // source is where the content comes from.
@@ -81,6 +86,9 @@ type source struct {
 	uid      types.UID
 	unpacked int64
 	cdrom    bool
+	// snapshot is what a claim is filled from by the storage itself; nil when a
+	// DataVolume fills it.
+	snapshot *volumeSnapshot
 }
 
 // sizing is how large the volume shall be, or why that cannot be.
@@ -107,14 +115,34 @@ func (s *scope) filled() bool {
 		return true
 	}
 	return s.claim != nil && s.claim.Status.Phase == corev1.ClaimBound &&
-		s.volume != nil && s.volume.Status.Phase == cdiv1.Succeeded
+		(s.direct() || s.volume != nil && s.volume.Status.Phase == cdiv1.Succeeded)
 }
+
+// direct tells that the claim was made without a DataVolume: the storage fills it
+// before it binds it.
+func (s *scope) direct() bool { return s.claim != nil && metav1.IsControlledBy(s.claim, s.disk) }
 
 // underway tells that the volume was filled, or is being made for this very
 // spec: what it is made from was settled when that began.
 func (s *scope) underway() bool {
-	return s.filled() || s.volume != nil && s.volume.DeletionTimestamp.IsZero() &&
-		s.volume.Annotations[madeFromSpec] == digest(s.disk.Spec)
+	return s.filled() || s.maker() != nil && s.maker().GetDeletionTimestamp().IsZero() && !s.outdated()
+}
+
+// maker is what makes the volume, DataVolume or claim; nil when nothing does.
+func (s *scope) maker() client.Object {
+	switch {
+	case s.volume != nil:
+		return s.volume
+	case s.direct():
+		return s.claim
+	default:
+		return nil
+	}
+}
+
+// outdated tells that the volume is made for an earlier spec.
+func (s *scope) outdated() bool {
+	return s.maker() != nil && s.maker().GetAnnotations()[madeFromSpec] != digest(s.disk.Spec)
 }
 
 // kept tells that the claim carries the mark that it gets once it was filled. It
@@ -131,13 +159,14 @@ func (s *scope) blank() bool { return s.disk.Spec.DataSource == nil }
 // external tells that the content comes from outside, by way of DVCR.
 func (s *scope) external() bool {
 	data := s.disk.Spec.DataSource
-	return data != nil && (data.Type == v1alpha2.DataSourceHTTP || data.Type == v1alpha2.DataSourceContainerImage)
+	return data != nil && data.Type != v1alpha2.DataSourceObjectRef
 }
 
 func (s *scope) request() intake.Request {
 	return intake.Request{
 		Controller: controllerName,
 		Object:     client.ObjectKeyFromObject(s.disk),
+		Generation: s.disk.Generation,
 		Job: importer.Job{
 			ID:          string(s.disk.UID),
 			Source:      *s.source.external,

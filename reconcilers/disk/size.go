@@ -28,13 +28,14 @@ type content struct {
 	blank    bool
 	unpacked int64
 	cdrom    bool
+	snapshot bool
 }
 
 func (s *scope) content() content {
 	if s.transfer != nil && s.transfer.Result != nil {
 		return content{unpacked: s.transfer.Result.VirtualSize, cdrom: s.transfer.Result.CDROM}
 	}
-	return content{blank: s.blank(), unpacked: s.source.unpacked, cdrom: s.source.cdrom}
+	return content{blank: s.blank(), unpacked: s.source.unpacked, cdrom: s.source.cdrom, snapshot: s.source.snapshot != nil}
 }
 
 // sizeFor decides the size of a volume from what was asked for and what has to
@@ -51,6 +52,9 @@ func sizeFor(asked *resource.Quantity, c content) sizing {
 		return sizing{value: *asked}
 	case asked == nil:
 		return sizing{value: *resource.NewQuantity(c.unpacked, resource.BinarySI)}
+	case asked.CmpInt64(c.unpacked) < 0 && c.snapshot:
+		return sizing{problem: fmt.Sprintf("the size %s of the disk is smaller than its snapshot, which needs %s (%d bytes); set spec.persistentVolumeClaim.size to that or more, or leave it out",
+			asked, intake.Bytes(c.unpacked), c.unpacked)}
 	case asked.CmpInt64(c.unpacked) < 0:
 		return sizing{problem: fmt.Sprintf("the size %s of the disk is smaller than its image, which unpacks to %s (%d bytes); set spec.persistentVolumeClaim.size to that or more, or leave it out",
 			asked, intake.Bytes(c.unpacked), c.unpacked)}

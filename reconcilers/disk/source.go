@@ -28,14 +28,26 @@ func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
 	case data.Type == v1alpha2.DataSourceHTTP && data.HTTP != nil:
 		s.source = externalSource(intake.HTTP(data.HTTP), e.shelf.Address(), s)
 		return flow.Done()
+	case data.Type == v1alpha2.DataSourceUpload:
+		s.source = externalSource(intake.Upload(maxUpload(s.disk)), e.shelf.Address(), s)
+		return flow.Done()
 	case data.Type == v1alpha2.DataSourceContainerImage && data.ContainerImage != nil:
 		return e.resolveContainerImage(ctx, s, data.ContainerImage)
 	case data.Type == v1alpha2.DataSourceObjectRef && data.ObjectRef != nil:
 		return e.resolveObject(ctx, s, data.ObjectRef)
 	default:
-		s.source = notSupported("a data source of type %q is not supported by this version; use HTTP, ContainerImage or ObjectRef", data.Type)
+		s.source = notSupported("a data source of type %q is not supported by this version; use HTTP, ContainerImage, ObjectRef or Upload", data.Type)
 		return flow.Done()
 	}
+}
+
+// maxUpload is the largest disk that may be uploaded; 0 where the disk does not
+// say how large it is to be.
+func maxUpload(vd *v1alpha2.VirtualDisk) int64 {
+	if vd.Spec.PersistentVolumeClaim.Size == nil {
+		return 0
+	}
+	return vd.Spec.PersistentVolumeClaim.Size.Value()
 }
 
 func externalSource(content importer.Source, registry string, s *scope) source {
@@ -70,7 +82,7 @@ func secretMissing(name string, err error) readiness {
 	return readiness{known: true, reason: vdcondition.ContainerRegistrySecretNotFound, message: message}
 }
 
-// resolveObject reads the image that the disk is made from.
+// resolveObject reads the image or snapshot that the disk is made from.
 func (e *engine) resolveObject(ctx context.Context, s *scope, ref *v1alpha2.VirtualDiskObjectRef) flow.Outcome {
 	var image *observedImage
 	var err error
@@ -79,8 +91,10 @@ func (e *engine) resolveObject(ctx context.Context, s *scope, ref *v1alpha2.Virt
 		image, err = e.virtualImage(ctx, types.NamespacedName{Namespace: s.disk.Namespace, Name: ref.Name})
 	case v1alpha2.ObjectRefClusterVirtualImage:
 		image, err = e.clusterVirtualImage(ctx, types.NamespacedName{Name: ref.Name})
+	case v1alpha2.ObjectRefVirtualDiskSnapshot:
+		return e.resolveSnapshot(ctx, s, ref.Name)
 	default:
-		s.source = notSupported("making a disk from a %s (%s) is not supported by this version; use a VirtualImage or ClusterVirtualImage", ref.Kind, ref.Name)
+		s.source = notSupported("making a disk from a %s (%s) is not supported by this version; use a VirtualImage, ClusterVirtualImage or VirtualDiskSnapshot", ref.Kind, ref.Name)
 		return flow.Done()
 	}
 	if err != nil {

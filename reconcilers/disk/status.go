@@ -25,6 +25,11 @@ const (
 	CleanupPending  = "CleanupPending"
 )
 
+// StorageClassProvisionerMismatch is the reason of Ready when the storage class
+// cannot restore the snapshot that the disk is made from; DVP has it in later
+// versions.
+const StorageClassProvisionerMismatch = "StorageClassProvisionerMismatch"
+
 // verdict is the phase and the condition Ready of a disk.
 type verdict struct {
 	phase   v1alpha2.DiskPhase
@@ -49,9 +54,11 @@ func statusOf(s *scope, result flow.Result) v1alpha2.VirtualDiskStatus {
 	status.Phase = v.phase
 	c.Set(vdcondition.ReadyType, v.ready, v.reason, v.message)
 	reportGrowth(c, s)
+	reportSnapshots(c, s)
 	reportMove(c, s)
 	reportVolume(&status, s)
 	reportProgress(&status, s)
+	reportUpload(&status, s)
 	reportStats(&status, s)
 	if s.current {
 		status.ObservedGeneration = s.disk.Generation
@@ -77,8 +84,16 @@ func judge(s *scope, result flow.Result) verdict {
 		return verdict{v1alpha2.DiskPending, no, vdcondition.DatasourceIsNotFound, s.source.message}
 	case !s.source.ready:
 		return verdict{v1alpha2.DiskPending, no, vdcondition.DatasourceIsNotReady, s.source.message}
+	case s.class.mismatch:
+		return verdict{v1alpha2.DiskPending, no, StorageClassProvisionerMismatch, s.class.message}
 	case !s.class.ready:
 		return verdict{v1alpha2.DiskPending, no, vdcondition.StorageClassIsNotReady, s.class.message}
+	case s.transfer != nil && s.transfer.Expired():
+		return verdict{v1alpha2.DiskFailed, no, intake.WaitForUserUploadTimeout, intake.Describe(*s.transfer)}
+	case s.transfer != nil && s.transfer.AwaitsUser() && s.transfer.Progress.Done == 0:
+		return verdict{v1alpha2.DiskWaitForUserUpload, no, vdcondition.WaitForUserUpload, s.transfer.Invitation()}
+	case s.transfer != nil && s.transfer.AwaitsUser():
+		return verdict{v1alpha2.DiskProvisioning, no, vdcondition.Provisioning, s.transfer.Invitation()}
 	case s.transfer != nil && s.transfer.Stands():
 		return verdict{v1alpha2.DiskFailed, no, vdcondition.ProvisioningFailed, intake.Describe(*s.transfer)}
 	case s.transfer != nil && s.transfer.Phase != importer.Succeeded:
@@ -148,6 +163,19 @@ func reportMachines(status *v1alpha2.VirtualDiskStatus, c flow.Conditions, s *sc
 	c.False(vdcondition.InUseType, vdcondition.NotInUse, "")
 }
 
+// reportSnapshots has Snapshotting present while a snapshot of the disk is taken,
+// or waits for it.
+func reportSnapshots(c flow.Conditions, s *scope) {
+	switch {
+	case s.snapshots.taking != "":
+		c.True(vdcondition.SnapshottingType, vdcondition.Snapshotting, "VirtualDiskSnapshot "+s.snapshots.taking+" is being taken")
+	case s.snapshots.waiting != "" && s.growth.pending:
+		c.False(vdcondition.SnapshottingType, vdcondition.NotAvailable, "VirtualDiskSnapshot "+s.snapshots.waiting+" waits until the disk has grown")
+	default:
+		c.Remove(vdcondition.SnapshottingType)
+	}
+}
+
 func reportReadiness(c flow.Conditions, conditionType string, r readiness) {
 	switch {
 	case !r.known:
@@ -212,7 +240,7 @@ func reportProgress(status *v1alpha2.VirtualDiskStatus, s *scope) {
 		points = intake.Share(s.transfer.Progress) * 50
 	case s.external() && (s.transfer != nil || s.underway()):
 		points = 50 + volumePoints(s)/2
-	case s.volume != nil:
+	case s.maker() != nil:
 		points = volumePoints(s)
 	}
 	if points >= 0 {
@@ -220,12 +248,25 @@ func reportProgress(status *v1alpha2.VirtualDiskStatus, s *scope) {
 	}
 }
 
-// volumePoints is a DataVolume's progress, which CDI writes as "12.34%" or N/A.
-func volumePoints(s *scope) float64 {
-	if s.volume == nil {
-		return 0
+// reportUpload shows where a user may upload to while that is awaited.
+func reportUpload(status *v1alpha2.VirtualDiskStatus, s *scope) {
+	status.ImageUploadURLs, status.UploadCommand = nil, ""
+	if s.transfer != nil {
+		status.ImageUploadURLs, status.UploadCommand = s.transfer.UploadURLs(), s.transfer.UploadCommand()
 	}
-	points, err := strconv.ParseFloat(strings.TrimSuffix(string(s.volume.Status.Progress), "%"), 64)
+}
+
+// volumePoints is the progress of a DataVolume or claim, which CDI writes as
+// "12.34%" or N/A.
+func volumePoints(s *scope) float64 {
+	progress := ""
+	switch {
+	case s.volume != nil:
+		progress = string(s.volume.Status.Progress)
+	case s.direct():
+		progress = s.claim.Annotations[fillingProgress]
+	}
+	points, err := strconv.ParseFloat(strings.TrimSuffix(progress, "%"), 64)
 	if err != nil || points < 0 {
 		return 0
 	}

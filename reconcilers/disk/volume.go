@@ -21,25 +21,31 @@ const (
 	retryAfterDelete = 5 * time.Second
 )
 
-// provisionVolume sets provisioning: it makes the DataVolume and waits until the
-// claim holds all of the content.
+// provisionVolume sets provisioning: it makes the DataVolume or claim and waits
+// until the claim holds all of the content.
 func (e *engine) provisionVolume(ctx context.Context, s *scope) flow.Outcome {
 	if s.filled() {
 		s.provisioning.stage = complete
 		return flow.Done()
 	}
-	if s.volume == nil {
+	switch {
+	case s.maker() == nil:
 		return e.startVolume(ctx, s)
+	case s.direct():
+		s.provisioning = assessClaim(s.claim, s.class.firstClaim)
+	default:
+		s.provisioning = assess(s.volume, s.claim, s.class.firstClaim)
 	}
-	s.provisioning = assess(s.volume, s.claim)
 	announceProvisioning(ctx, s)
 	switch s.provisioning.stage {
 	case quotaExceeded:
 		return flow.Wait(vdcondition.QuotaExceeded, retryAfterQuota, "%s", s.provisioning.message)
 	case failing:
 		return flow.Wait(vdcondition.ProvisioningFailed, 0, "%s", s.provisioning.message)
+	case awaitingConsumer:
+		return flow.Wait(vdcondition.WaitingForFirstConsumer, 0, "the volume is made when a machine that wants it has a node")
 	default:
-		return flow.Wait(vdcondition.Provisioning, 0, "DataVolume %s is in phase %s", s.volume.Name, s.volume.Status.Phase)
+		return flow.Wait(vdcondition.Provisioning, 0, "%T %s is not complete", s.maker(), s.maker().GetName())
 	}
 }
 
@@ -56,12 +62,19 @@ func (e *engine) startVolume(ctx context.Context, s *scope) flow.Outcome {
 		return e.notMade(ctx, s, err)
 	}
 	s.provisioning.stage = running
+	if s.class.firstClaim {
+		s.provisioning.stage = awaitingConsumer
+	}
 	flow.Emit(ctx, "DataSourceImportInProgress", "the volume of the disk is being made")
-	return flow.Wait(vdcondition.Provisioning, 0, "DataVolume %s was created", volumeName(s.disk))
+	return flow.Wait(vdcondition.Provisioning, 0, "volume %s is being made", volumeName(s.disk))
 }
 
-// makeVolume creates what a DataVolume needs to pull from DVCR, then itself.
+// makeVolume creates what a DataVolume needs to pull from DVCR, then itself; or
+// the claim alone where the storage fills it.
 func (e *engine) makeVolume(ctx context.Context, s *scope) error {
+	if s.source.snapshot != nil {
+		return e.create(ctx, buildClaim(s))
+	}
 	withAuthority := len(e.authority) > 0
 	objects := []client.Object{}
 	if !s.blank() {
@@ -71,9 +84,16 @@ func (e *engine) makeVolume(ctx context.Context, s *scope) error {
 		}
 	}
 	for _, obj := range append(objects, buildVolume(s, withAuthority)) {
-		if err := e.client.Create(ctx, obj); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("create %T %s: %w", obj, obj.GetName(), err)
+		if err := e.create(ctx, obj); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (e *engine) create(ctx context.Context, obj client.Object) error {
+	if err := e.client.Create(ctx, obj); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create %T %s: %w", obj, obj.GetName(), err)
 	}
 	return nil
 }
@@ -82,11 +102,11 @@ func (e *engine) makeVolume(ctx context.Context, s *scope) error {
 // Forbidden to both, so the namespace's quotas decide.
 func (e *engine) notMade(ctx context.Context, s *scope, err error) flow.Outcome {
 	if !apierrors.IsForbidden(err) {
-		return flow.Fail("DataVolumeNotCreated", err)
+		return flow.Fail("VolumeNotCreated", err)
 	}
 	var quotas corev1.ResourceQuotaList
 	if listErr := e.quotas.List(ctx, &quotas, client.InNamespace(s.disk.Namespace)); listErr != nil || len(quotas.Items) == 0 {
-		return flow.Fail("DataVolumeNotCreated", err)
+		return flow.Fail("VolumeNotCreated", err)
 	}
 	s.provisioning = provisioning{quotaExceeded, err.Error()}
 	announceProvisioning(ctx, s)

@@ -15,12 +15,14 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
-// Fields under which the cache finds machines by the disks they name, and disks
-// by the image they are made from and the Secret they pull with.
+// Fields under which the cache finds machines by the disks they name, snapshots
+// by their disk, and disks by what they are made from and the Secret they pull
+// with.
 const (
-	diskIndex   = "disk.machines"
-	sourceIndex = "disk.source"
-	secretIndex = "disk.pullSecret"
+	diskIndex     = "disk.machines"
+	snapshotIndex = "disk.snapshots"
+	sourceIndex   = "disk.source"
+	secretIndex   = "disk.pullSecret"
 )
 
 // index teaches the cache to find what the controller looks for.
@@ -31,6 +33,7 @@ func index(ctx context.Context, indexer client.FieldIndexer) error {
 		values client.IndexerFunc
 	}{
 		{&v1alpha2.VirtualMachine{}, diskIndex, disksOfMachine},
+		{&v1alpha2.VirtualDiskSnapshot{}, snapshotIndex, snapshotDisk},
 		{&v1alpha2.VirtualDisk{}, sourceIndex, sourceOfDisk},
 		{&v1alpha2.VirtualDisk{}, secretIndex, secretOfDisk},
 	}
@@ -56,8 +59,8 @@ func disksOfMachine(obj client.Object) []string {
 	return names
 }
 
-// sourceOfDisk and imageKey name an image alike; a cluster-wide one has no
-// namespace.
+// sourceOfDisk and imageKey name an image or snapshot alike; a cluster-wide one
+// has no namespace.
 func sourceOfDisk(obj client.Object) []string {
 	vd, ok := obj.(*v1alpha2.VirtualDisk)
 	if !ok || vd.Spec.DataSource == nil || vd.Spec.DataSource.ObjectRef == nil {
@@ -72,8 +75,11 @@ func sourceOfDisk(obj client.Object) []string {
 
 func imageKey(obj client.Object) string {
 	kind := v1alpha2.VirtualImageKind
-	if _, ok := obj.(*v1alpha2.ClusterVirtualImage); ok {
+	switch obj.(type) {
+	case *v1alpha2.ClusterVirtualImage:
 		kind = v1alpha2.ClusterVirtualImageKind
+	case *v1alpha2.VirtualDiskSnapshot:
+		kind = v1alpha2.VirtualDiskSnapshotKind
 	}
 	return kind + "/" + obj.GetNamespace() + "/" + obj.GetName()
 }
@@ -91,6 +97,22 @@ func secretOfDisk(obj client.Object) []string {
 }
 
 func secretKey(obj client.Object) string { return obj.GetNamespace() + "/" + obj.GetName() }
+
+func snapshotDisk(obj client.Object) []string {
+	if snapshot, ok := obj.(*v1alpha2.VirtualDiskSnapshot); ok {
+		return []string{snapshot.Spec.VirtualDiskName}
+	}
+	return nil
+}
+
+// diskOfSnapshot is the disk that a snapshot is of.
+func diskOfSnapshot(_ context.Context, obj client.Object) []ctrl.Request {
+	var requests []ctrl.Request
+	for _, name := range snapshotDisk(obj) {
+		requests = append(requests, ctrl.Request{NamespacedName: client.ObjectKey{Namespace: obj.GetNamespace(), Name: name}})
+	}
+	return requests
+}
 
 // disksToWake are the disks that a machine names.
 func disksToWake(_ context.Context, obj client.Object) []ctrl.Request {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,6 +46,8 @@ type world struct {
 	disks    reconcile.Reconciler
 	// denyVolumes is what the API server answers to new DataVolumes.
 	denyVolumes error
+	// denyClaims is what it answers to new claims.
+	denyClaims error
 }
 
 func newWorld(tb testing.TB, objects ...client.Object) *world {
@@ -56,7 +59,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 		recorder: &flowtest.Recorder{},
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, storagev1.AddToScheme, v1alpha2.AddToScheme, cdiv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, storagev1.AddToScheme, v1alpha2.AddToScheme, cdiv1.AddToScheme, snapshotv1.AddToScheme} {
 		if err := add(scheme); err != nil {
 			tb.Fatal(err)
 		}
@@ -65,8 +68,9 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 		WithScheme(scheme).
 		WithObjects(objects...).
 		WithStatusSubresource(&v1alpha2.VirtualDisk{}, &v1alpha2.VirtualImage{}, &v1alpha2.ClusterVirtualImage{},
-			&v1alpha2.VirtualMachine{}, &cdiv1.DataVolume{}, &corev1.PersistentVolumeClaim{}).
+			&v1alpha2.VirtualMachine{}, &v1alpha2.VirtualDiskSnapshot{}, &snapshotv1.VolumeSnapshot{}, &cdiv1.DataVolume{}, &corev1.PersistentVolumeClaim{}).
 		WithIndex(&v1alpha2.VirtualMachine{}, diskIndex, disksOfMachine).
+		WithIndex(&v1alpha2.VirtualDiskSnapshot{}, snapshotIndex, snapshotDisk).
 		WithInterceptorFuncs(interceptor.Funcs{Create: w.createOrDeny}).
 		Build()
 	w.restart()
@@ -74,8 +78,15 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 }
 
 func (w *world) createOrDeny(ctx context.Context, c client.WithWatch, obj client.Object, opts ...client.CreateOption) error {
-	if _, ok := obj.(*cdiv1.DataVolume); ok && w.denyVolumes != nil {
-		return w.denyVolumes
+	switch obj.(type) {
+	case *cdiv1.DataVolume:
+		if w.denyVolumes != nil {
+			return w.denyVolumes
+		}
+	case *corev1.PersistentVolumeClaim:
+		if w.denyClaims != nil {
+			return w.denyClaims
+		}
 	}
 	return c.Create(ctx, obj, opts...)
 }

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,7 +27,12 @@ type Deps struct {
 	// Secrets reads pull secrets; nil means the manager's API reader, so that no
 	// Secret is cached.
 	Secrets client.Reader
-	Clock   clock.PassiveClock
+	// Login lets CDI pull from DVCR images that are kept on volumes; reading should
+	// be all that it allows. Authority holds DVCR's certificates in PEM, if it has
+	// its own.
+	Login     Login
+	Authority []byte
+	Clock     clock.PassiveClock
 	// Metrics may be nil.
 	Metrics *flow.Metrics
 	// CheckEvery is how often a ready image is looked for in DVCR; zero means
@@ -67,6 +73,8 @@ func add[O client.Object](mgr ctrl.Manager, k kind[O], list client.ObjectList, d
 		Watches(&v1alpha2.VirtualImage{}, enqueueMade(mgr.GetClient(), list, v1alpha2.VirtualImageKind)).
 		Watches(&v1alpha2.ClusterVirtualImage{}, enqueueMade(mgr.GetClient(), list, v1alpha2.ClusterVirtualImageKind)).
 		Watches(&v1alpha2.VirtualDisk{}, enqueueMade(mgr.GetClient(), list, v1alpha2.VirtualDiskKind)).
+		Watches(&cdiv1.DataVolume{}, enqueueImages(k.traits, imageOfVolume)).
+		Watches(&corev1.PersistentVolumeClaim{}, enqueueImages(k.traits, imageOfVolume)).
 		WatchesMetadata(&corev1.Secret{}, enqueueBySecret(mgr.GetClient(), list)).
 		WatchesRawSource(deps.Desk.Feed(k.controller)).
 		Complete(r)
@@ -82,6 +90,8 @@ type engine struct {
 	secrets    client.Reader
 	desk       *intake.Desk
 	shelf      intake.Shelf
+	dvcrLogin  Login
+	authority  []byte
 	clock      clock.PassiveClock
 	checkEvery time.Duration
 	checks     *checks
@@ -97,6 +107,8 @@ func newEngine(c client.Client, deps Deps) *engine {
 		secrets:    deps.Secrets,
 		desk:       deps.Desk,
 		shelf:      deps.Shelf,
+		dvcrLogin:  deps.Login,
+		authority:  deps.Authority,
 		clock:      deps.Clock,
 		checkEvery: every,
 		checks:     newChecks(),
@@ -114,7 +126,9 @@ func reconciler[O client.Object](k kind[O], e *engine, deps flow.Deps) *flow.Rec
 			{Name: "restart", Do: e.restart},
 			{Name: "users", Do: e.findUsers},
 			{Name: "source", Do: e.resolveSource},
+			{Name: "class", Do: e.chooseClass},
 			{Name: "import", Do: e.importContent},
+			{Name: "volume", Do: e.fillVolume},
 			{Name: "presence", Do: e.checkPresence},
 		},
 		Teardown: []flow.Step[*scope]{

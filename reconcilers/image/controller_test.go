@@ -171,18 +171,6 @@ func TestBadInput(t *testing.T) {
 			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound",
 			[]string{"broken", ".dockerconfigjson"},
 		},
-		"storage PersistentVolumeClaim": {
-			with(func(i *v1alpha2.VirtualImage) { i.Spec.Storage = v1alpha2.StoragePersistentVolumeClaim }),
-			importer.State{},
-			v1alpha2.ImageFailed, "StorageClassReady", "False NotSupported",
-			[]string{"PersistentVolumeClaim", "use storage ContainerRegistry"},
-		},
-		"storage Kubernetes": {
-			with(func(i *v1alpha2.VirtualImage) { i.Spec.Storage = v1alpha2.StorageKubernetes }),
-			importer.State{},
-			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
-			[]string{"Kubernetes"},
-		},
 		"made from a snapshot": {
 			madeFrom("VirtualDiskSnapshot", "root"),
 			importer.State{},

@@ -43,6 +43,9 @@ func (c *checks) forget(uid types.UID) {
 // While DVCR does not answer nothing is known, and nothing changes.
 func (e *engine) checkPresence(ctx context.Context, s *scope) flow.Outcome {
 	uid := s.object.GetUID()
+	if s.onVolume() {
+		return flow.Done() // the volume counts
+	}
 	if !s.imported() {
 		e.checks.done(uid, s.now)
 		return flow.Done()

@@ -15,6 +15,9 @@ func (e *engine) release(ctx context.Context, s *scope) flow.Outcome {
 	uid := s.object.GetUID()
 	e.desk.Forget(string(uid))
 	e.checks.forget(uid)
+	if err := e.dropVolume(ctx, s); err != nil {
+		return flow.Fail("CleanupFailed", err)
+	}
 	if err := e.shelf.Remove(ctx, s.artifact); err != nil {
 		return flow.Fail("CleanupFailed", err)
 	}

@@ -21,6 +21,9 @@ func (e *engine) restart(ctx context.Context, s *scope) flow.Outcome {
 		return flow.Done()
 	}
 	e.desk.Forget(string(s.object.GetUID()))
+	if err := e.dropVolume(ctx, s); err != nil {
+		return flow.Fail("RestartFailed", err)
+	}
 	if err := e.shelf.Remove(ctx, s.artifact); err != nil {
 		return flow.Fail("RestartFailed", err)
 	}

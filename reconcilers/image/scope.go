@@ -35,6 +35,11 @@ type scope struct {
 	// current is set by "restart": what is known of the import belongs to the
 	// present spec.
 	current bool
+	// class and classFound are set by "class", for an image on a volume.
+	class      string
+	classFound readiness
+	// volume is set by "volume", for an image on a volume.
+	volume volume
 	// users is set by "users".
 	users users
 	// source is set by "source": whether the source can be read.
@@ -60,7 +65,15 @@ type readiness struct {
 // imported tells whether the image was ready before, lost or not.
 func (s *scope) imported() bool {
 	ready := meta.FindStatusCondition(s.old.Conditions, vicondition.ReadyType)
-	return ready != nil && (ready.Status == metav1.ConditionTrue || ready.Reason == vicondition.ImageLost)
+	return ready != nil && (ready.Status == metav1.ConditionTrue || ready.Reason == vicondition.ImageLost || ready.Reason == vicondition.PVCLost)
+}
+
+// unpacked is the length of the disk, known once the image is in DVCR.
+func (s *scope) unpacked() int64 {
+	if s.transfer == nil || s.transfer.Result == nil {
+		return 0
+	}
+	return s.transfer.Result.VirtualSize
 }
 
 func (s *scope) wasLost() bool {

@@ -78,9 +78,6 @@ func sourceReady() readiness {
 
 // refusal says what in a spec this version cannot do, empty when it can do all.
 func refusal(spec v1alpha2.VirtualImageSpec) string {
-	if spec.Storage != v1alpha2.StorageContainerRegistry && spec.Storage != "" {
-		return fmt.Sprintf("storage %s is not supported by this version; use storage ContainerRegistry", spec.Storage)
-	}
 	source := spec.DataSource
 	switch {
 	case source.Type == v1alpha2.DataSourceHTTP && source.HTTP != nil:

@@ -64,14 +64,20 @@ func judge(s *scope, result flow.Result) verdict {
 		return interrupted(s, result.Outcome.Message())
 	case s.source.reason == refuse.NotSupported:
 		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, s.source.message}
+	case s.onVolume() && s.volume.stage == volumeLost:
+		return verdict{v1alpha2.ImagePVCLost, no, vicondition.PVCLost, s.volume.message}
 	case s.lost:
 		return verdict{v1alpha2.ImageLost, no, vicondition.ImageLost, s.artifact + " is gone from DVCR; restore the registry, or delete and create the image"}
 	case s.imported():
 		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
 	case !s.source.ready:
 		return verdict{v1alpha2.ImagePending, no, s.traits.waiting, s.source.message}
+	case s.onVolume() && !s.classFound.ready:
+		return verdict{v1alpha2.ImagePending, no, vicondition.StorageClassNotReady, s.classFound.message}
 	case s.transfer == nil:
 		return verdict{v1alpha2.ImagePending, no, vicondition.ProvisioningNotStarted, ""}
+	case s.transfer.Phase == importer.Succeeded && s.onVolume():
+		return judgeVolume(s.volume)
 	case s.transfer.Phase == importer.Succeeded:
 		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
 	case s.transfer.Expired():
@@ -84,6 +90,21 @@ func judge(s *scope, result flow.Result) verdict {
 		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, intake.Describe(*s.transfer)}
 	default:
 		return verdict{v1alpha2.ImageProvisioning, no, vicondition.Provisioning, "the content is being imported into DVCR"}
+	}
+}
+
+// judgeVolume goes on where the image is in DVCR.
+func judgeVolume(v volume) verdict {
+	const no = metav1.ConditionFalse
+	switch v.stage {
+	case volumeFilled:
+		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
+	case volumeDenied:
+		return verdict{v1alpha2.ImagePending, no, vicondition.QuotaExceeded, v.message}
+	case volumeFails:
+		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, v.message}
+	default:
+		return verdict{v1alpha2.ImageProvisioning, no, vicondition.Provisioning, "the image is being written to its volume"}
 	}
 }
 
@@ -121,8 +142,11 @@ func reportUse(c flow.Conditions, u users) {
 func reportStorage(c flow.Conditions, s *scope) {
 	switch {
 	case !s.traits.storage:
-	case s.source.reason == refuse.NotSupported && s.spec.Storage != v1alpha2.StorageContainerRegistry:
-		c.False(vicondition.StorageClassReadyType, refuse.NotSupported, s.source.message)
+	case s.onVolume() && !s.classFound.known:
+	case s.onVolume() && s.classFound.ready:
+		c.True(vicondition.StorageClassReadyType, s.classFound.reason, "")
+	case s.onVolume():
+		c.False(vicondition.StorageClassReadyType, s.classFound.reason, s.classFound.message)
 	default:
 		c.Unknown(vicondition.StorageClassReadyType, vicondition.DVCRTypeUsed, "the image is kept in DVCR and needs no storage class")
 	}
@@ -138,10 +162,29 @@ func reportSource(c flow.Conditions, source readiness) {
 	}
 }
 
+// points are the progress in percent; for an image on a volume, the way into
+// DVCR is the first half.
+func (s *scope) points() float64 {
+	points := intake.Share(s.transfer.Progress) * 100
+	if s.transfer.Phase == importer.Succeeded {
+		points = 100
+	}
+	if s.onVolume() {
+		points = (points + s.volume.points) / 2
+	}
+	return points
+}
+
 // reportContent writes what the import brought so far.
 func reportContent(status *v1alpha2.VirtualImageStatus, s *scope) {
 	if s.imported() || status.Phase == v1alpha2.ImageReady {
 		status.Target.RegistryURL = s.registryURL
+	}
+	if s.onVolume() && s.class != "" {
+		status.StorageClassName = s.class
+	}
+	if s.onVolume() && status.Phase == v1alpha2.ImageReady {
+		status.Target.PersistentVolumeClaimName = volumeName(s.object)
 	}
 	if s.sourceUID != "" {
 		status.SourceUID = ptr.To(string(s.sourceUID))
@@ -154,11 +197,10 @@ func reportContent(status *v1alpha2.VirtualImageStatus, s *scope) {
 	if speed := intake.Speed(*t); speed != nil {
 		status.DownloadSpeed = speed
 	}
+	status.Progress = intake.Points(s.points())
 	if t.Phase != importer.Succeeded {
-		status.Progress = intake.Percent(t.Progress)
 		return
 	}
-	status.Progress = intake.Points(100)
 	if t.Result != nil {
 		status.Format = t.Result.Format
 		status.CDROM = t.Result.CDROM

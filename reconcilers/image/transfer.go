@@ -14,7 +14,7 @@ func (e *engine) importContent(ctx context.Context, s *scope) flow.Outcome {
 	}
 	t, outcome := e.desk.Bring(ctx, s.request(), s.old.Conditions)
 	s.transfer = &t
-	if outcome.IsDone() {
+	if outcome.IsDone() && !s.onVolume() {
 		flow.Emit(ctx, "DataSourceImportCompleted", "the content of the data source is in DVCR")
 	}
 	return outcome

@@ -1,14 +1,17 @@
 package image
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	testclock "k8s.io/utils/clock/testing"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -32,8 +35,10 @@ type world struct {
 	shelf    *intaketest.Shelf
 	clock    *testclock.FakeClock
 	recorder *flowtest.Recorder
-	images   reconcile.Reconciler
-	clusters reconcile.Reconciler
+	// authority holds DVCR's certificates.
+	authority []byte
+	images    reconcile.Reconciler
+	clusters  reconcile.Reconciler
 }
 
 func newWorld(tb testing.TB, objects ...client.Object) *world {
@@ -45,7 +50,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 		recorder: &flowtest.Recorder{},
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha2.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, storagev1.AddToScheme, cdiv1.AddToScheme, v1alpha2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			tb.Fatal(err)
 		}
@@ -53,7 +58,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 	w.client = fake.NewClientBuilder().
 		WithScheme(scheme).
 		WithObjects(objects...).
-		WithStatusSubresource(&v1alpha2.VirtualImage{}, &v1alpha2.ClusterVirtualImage{}, &v1alpha2.VirtualMachine{}, &v1alpha2.VirtualDisk{}).
+		WithStatusSubresource(&cdiv1.DataVolume{}, &corev1.PersistentVolumeClaim{}, &v1alpha2.VirtualImage{}, &v1alpha2.ClusterVirtualImage{}, &v1alpha2.VirtualMachine{}, &v1alpha2.VirtualDisk{}).
 		WithIndex(&v1alpha2.VirtualMachine{}, userIndex, imagesOfMachine).
 		WithIndex(&v1alpha2.VirtualDisk{}, userIndex, imageOfDisk).
 		WithIndex(&v1alpha2.VirtualImage{}, secretIndex, secretOfImage).
@@ -66,7 +71,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 
 // restart is what a new process knows: nothing but what lies outside of it.
 func (w *world) restart() {
-	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Clock: w.clock})
+	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: Login{"reader", "secret"}, Authority: w.authority, Clock: w.clock})
 	deps := flow.Deps{Client: w.client, Recorder: w.recorder, Clock: w.clock}
 	w.images = reconciler(virtualImage(), e, deps)
 	w.clusters = reconciler(clusterVirtualImage(), e, deps)
@@ -175,5 +180,27 @@ func diskFrom(name string, phase v1alpha2.DiskPhase) *v1alpha2.VirtualDisk {
 			ObjectRef: &v1alpha2.VirtualDiskObjectRef{Kind: v1alpha2.ObjectRefVirtualImage, Name: "debian"},
 		}},
 		Status: v1alpha2.VirtualDiskStatus{Phase: phase},
+	}
+}
+
+// get reads the volume of the image.
+func (w *world) get(tb testing.TB, obj client.Object) {
+	tb.Helper()
+	if err := w.client.Get(tb.Context(), volumeKey, obj); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (w *world) updateStatus(tb testing.TB, obj client.Object) {
+	tb.Helper()
+	if err := w.client.Status().Update(tb.Context(), obj); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func mentions(tb testing.TB, text, word string) {
+	tb.Helper()
+	if !strings.Contains(text, word) {
+		tb.Errorf("%q does not speak of %q", text, word)
 	}
 }

@@ -120,7 +120,7 @@ func stage2(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	}
 	for _, add := range []func() error{
 		func() error {
-			return image.SetupWithManager(mgr, image.Deps{Desk: desk, Shelf: shelf, Clock: c, Metrics: m})
+			return image.SetupWithManager(mgr, image.Deps{Desk: desk, Shelf: shelf, Login: image.Login(o.Credentials), Clock: c, Metrics: m})
 		},
 		func() error {
 			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: shelf, Credentials: o.Credentials, Clock: c, Metrics: m})

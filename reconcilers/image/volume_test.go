@@ -1,0 +1,144 @@
+package image
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/dvcr/importer"
+)
+
+func class(name string, isDefault bool) *storagev1.StorageClass {
+	c := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if isDefault {
+		c.Annotations = map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}
+	}
+	return c
+}
+
+// onVolume is an image that is kept on a volume of a class.
+func onVolume(storage v1alpha2.StorageType, class string) *v1alpha2.VirtualImage {
+	return with(func(i *v1alpha2.VirtualImage) {
+		i.Spec.Storage = storage
+		if class != "" {
+			i.Spec.PersistentVolumeClaim.StorageClassName = ptr.To(class)
+		}
+	})
+}
+
+var volumeKey = types.NamespacedName{Namespace: "team", Name: "d8v-vi-debian-u1"}
+
+// TestImageOnVolume follows an image into DVCR, onto its volume, and to the end of both.
+func TestImageOnVolume(t *testing.T) {
+	image := onVolume(v1alpha2.StorageKubernetes, "")
+	w := newWorld(t, image, class("fast", true), class("slow", false))
+	w.authority = []byte("PEM")
+	w.restart()
+	w.runner.Set("u1", importer.State{Phase: importer.Running, Progress: importer.Progress{Done: 50, Total: 100}})
+	w.run(t, image)
+	if image.Status.Progress != "25.0%" || image.Status.StorageClassName != "fast" || said(image.Status.Conditions, "StorageClassReady") != "True StorageClassReady" {
+		t.Errorf("half-way into DVCR: %s, class %q, %q", image.Status.Progress, image.Status.StorageClassName, said(image.Status.Conditions, "StorageClassReady"))
+	}
+	w.runner.Set("u1", done())
+	w.run(t, image)
+	volume := &cdiv1.DataVolume{}
+	w.get(t, volume)
+	if got := volume.Spec.Storage.Resources.Requests[corev1.ResourceStorage]; got.Value() != 4<<30 || *volume.Spec.Storage.StorageClassName != "fast" {
+		t.Errorf("the volume is %s of class %s", got.String(), *volume.Spec.Storage.StorageClassName)
+	}
+	want := &cdiv1.DataVolumeSourceRegistry{
+		URL:           ptr.To("docker://dvcr.test:5000/vi/team/debian:u1"),
+		SecretRef:     ptr.To("d8v-vi-dvcr-auth-dv-debian-u1"),
+		CertConfigMap: ptr.To("d8v-vi-dvcr-ca-debian-u1"),
+	}
+	if diff := cmp.Diff(want, volume.Spec.Source.Registry); diff != "" {
+		t.Errorf("source (-want +got):\n%s", diff)
+	}
+	volume.Status.Progress, volume.Status.Phase = "50.0%", cdiv1.ImportInProgress
+	w.updateStatus(t, volume)
+	w.run(t, image)
+	if image.Status.Phase != v1alpha2.ImageProvisioning || image.Status.Progress != "75.0%" {
+		t.Errorf("half-way onto the volume: %s, %s", image.Status.Phase, image.Status.Progress)
+	}
+	volume.Status.Phase = cdiv1.Succeeded
+	w.updateStatus(t, volume)
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: volumeKey.Name}, Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound}}
+	w.create(t, claim)
+	w.run(t, image)
+	if image.Status.Phase != v1alpha2.ImageReady || image.Status.Progress != "100%" || image.Status.Target.PersistentVolumeClaimName != volumeKey.Name {
+		t.Errorf("at the end: %s, %s, %+v", image.Status.Phase, image.Status.Progress, image.Status.Target)
+	}
+	if err := w.client.Delete(t.Context(), claim); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, image)
+	if image.Status.Phase != v1alpha2.ImagePVCLost || said(image.Status.Conditions, "Ready") != "False PVCLost" {
+		t.Errorf("without its claim: %s, %q", image.Status.Phase, said(image.Status.Conditions, "Ready"))
+	}
+	w.create(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: volumeKey.Name}, Status: claim.Status})
+	w.run(t, image)
+	if image.Status.Phase != v1alpha2.ImageReady {
+		t.Errorf("with its claim back: %s", image.Status.Phase)
+	}
+	if err := w.client.Delete(t.Context(), image); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, image)
+	if err := w.client.Get(t.Context(), volumeKey, volume); !apierrors.IsNotFound(err) {
+		t.Errorf("the DataVolume stays (%v)", err)
+	}
+}
+
+func TestVolumeProblems(t *testing.T) {
+	condition := func(kind cdiv1.DataVolumeConditionType, reason, message string) cdiv1.DataVolumeStatus {
+		return cdiv1.DataVolumeStatus{RestartCount: 1, Conditions: []cdiv1.DataVolumeCondition{{Type: kind, Status: corev1.ConditionFalse, Reason: reason, Message: message}}}
+	}
+	cases := map[string]struct {
+		image  *v1alpha2.VirtualImage
+		volume *cdiv1.DataVolumeStatus
+		phase  v1alpha2.ImagePhase
+		ready  string
+		says   string
+	}{
+		"no default class": {image: onVolume(v1alpha2.StoragePersistentVolumeClaim, ""), phase: v1alpha2.ImagePending, ready: "False StorageClassNotReady", says: "no default"},
+		"no such class":    {image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "none"), phase: v1alpha2.ImagePending, ready: "False StorageClassNotReady", says: "none is not there"},
+		"denied by a quota": {
+			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeBound, "ErrExceededQuota", "exceeded quota: small")),
+			phase: v1alpha2.ImagePending, ready: "False QuotaExceeded", says: "small",
+		},
+		"no claim": {
+			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeBound, "ErrClaimNotValid", "bad")),
+			phase: v1alpha2.ImageFailed, ready: "False ProvisioningFailed", says: "gets no claim: bad",
+		},
+		"filling fails": {
+			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeRunning, "Error", "disk full")),
+			phase: v1alpha2.ImageFailed, ready: "False ProvisioningFailed", says: "disk full",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, c.image, class("slow", false))
+			w.runner.Set("u1", done())
+			w.run(t, c.image)
+			if c.volume != nil {
+				volume := &cdiv1.DataVolume{}
+				w.get(t, volume)
+				volume.Status = *c.volume
+				w.updateStatus(t, volume)
+				w.run(t, c.image)
+			}
+			if c.image.Status.Phase != c.phase || said(c.image.Status.Conditions, "Ready") != c.ready {
+				t.Errorf("%s, %q, want %s, %q", c.image.Status.Phase, said(c.image.Status.Conditions, "Ready"), c.phase, c.ready)
+			}
+			mentions(t, message(c.image.Status.Conditions, "Ready"), c.says)
+		})
+	}
+}

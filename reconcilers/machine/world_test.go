@@ -2,7 +2,6 @@ package machine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -11,10 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/managedfields"
 	clocktesting "k8s.io/utils/clock/testing"
 	kubevirtv1 "kubevirt.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/reconcilers/address"
@@ -115,7 +111,7 @@ func newWorld(t *testing.T, edit func(vm *v1alpha2.VirtualMachine), objects ...c
 	w.writes = &writes{}
 	builder := fake.NewClientBuilder().WithInterceptorFuncs(w.writes.funcs()).WithScheme(scheme).WithObjects(append(objects, w.vm)...).
 		WithStatusSubresource(&v1alpha2.VirtualMachine{}, &kubevirtv1.VirtualMachine{}, &kubevirtv1.VirtualMachineInstance{}).
-		WithTypeConverters(byJSON{managedfields.NewDeducedTypeConverter()})
+		WithTypeConverters(flowtest.TypeConverter())
 	for field, keys := range indexes {
 		builder = builder.WithIndex(&v1alpha2.VirtualMachine{}, field, keysOf(keys))
 	}
@@ -329,22 +325,6 @@ func (w *world) condition(conditionType string) string {
 		return ""
 	}
 	return string(c.Status) + "/" + c.Reason
-}
-
-// byJSON deduces an object's fields from how it looks on the wire; the converter
-// that it wraps does not know all of KubeVirt's Go types.
-type byJSON struct{ managedfields.TypeConverter }
-
-func (c byJSON) ObjectToTyped(object runtime.Object, options ...typed.ValidationOptions) (*typed.TypedValue, error) {
-	text, err := json.Marshal(object)
-	if err != nil {
-		return nil, err
-	}
-	u := &unstructured.Unstructured{}
-	if err := json.Unmarshal(text, u); err != nil {
-		return nil, err
-	}
-	return c.TypeConverter.ObjectToTyped(u, options...)
 }
 
 // running is a world in which the machine runs for an hour.

@@ -31,7 +31,7 @@ bin/slipway-controlplane: $(shell find local/controlplane -name '*.go' -o -name 
 
 bin/%: $(SOURCES)
 	@echo "Building $@"
-	@go build -v -ldflags "-s -w -X slipway.dev/slipway/local/platform.Version=$(VERSION)" -o $@ ./cmd/$* 2>&1 | hack/progress.sh
+	@go build -v -ldflags "-s -w -X slipway.dev/slipway/internal/version.Version=$(VERSION)" -o $@ ./cmd/$* 2>&1 | hack/progress.sh
 
 packages:
 	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt)

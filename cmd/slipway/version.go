@@ -2,11 +2,10 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 
 	"github.com/spf13/cobra"
 
-	"slipway.dev/slipway/local/platform"
+	"slipway.dev/slipway/internal/version"
 )
 
 func newVersion() *cobra.Command {
@@ -15,7 +14,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the version",
 		Args:  exactArgs(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			fmt.Fprintf(cmd.OutOrStdout(), "slipway %s (%s, %s/%s)\n", platform.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprintln(cmd.OutOrStdout(), version.Line("slipway"))
 			return nil
 		},
 	}

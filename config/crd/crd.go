@@ -7,5 +7,5 @@ import "embed"
 
 // Files are the definitions, one YAML file for each kind.
 //
-//go:embed *.yaml
+//go:embed gitops*.yaml virtualization*.yaml
 var Files embed.FS

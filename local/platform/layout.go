@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 )
 
-// Version is the version of Slipway, set at build time.
-var Version = "dev"
-
 // DefaultDataDir is where `slipway up` keeps its data unless told otherwise:
 // $XDG_DATA_HOME/slipway or ~/.local/share/slipway.
 func DefaultDataDir() (string, error) {

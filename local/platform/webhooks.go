@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/reconcilers/admission"
 )
 
@@ -75,8 +74,7 @@ func (p *Platform) installWebhooks(ctx context.Context, mgr ctrl.Manager) error 
 // convertClasses has the API server translate between the versions of the class.
 func (p *Platform) convertClasses(ctx context.Context) error {
 	definition := &apiextensionsv1.CustomResourceDefinition{}
-	name := "virtualmachineclasses." + v1alpha2.SchemeGroupVersion.Group
-	if err := p.client.Get(ctx, client.ObjectKey{Name: name}, definition); err != nil {
+	if err := p.client.Get(ctx, client.ObjectKey{Name: admission.ConvertedDefinition}, definition); err != nil {
 		return fmt.Errorf("get the definition of classes: %w", err)
 	}
 	base := client.MergeFrom(definition.DeepCopy())

@@ -17,6 +17,9 @@ const (
 	MutatingName   = "virtualization-controller-defaulter-webhook"
 )
 
+// ConvertedDefinition names the definition whose versions the handlers translate.
+const ConvertedDefinition = "virtualmachineclasses." + v1alpha2.GroupName
+
 const (
 	conversionPath = "/convert"
 	timeoutSeconds = int32(10)

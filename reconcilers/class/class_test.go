@@ -181,7 +181,7 @@ func TestGenericIsMadeOnce(t *testing.T) {
 	made := &v1alpha2.VirtualMachineClass{}
 	key := client.ObjectKey{Name: genericName}
 	for range 2 {
-		if err := g.Start(t.Context()); err != nil {
+		if err := g.ensure(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Get(t.Context(), key, made); err != nil {
@@ -191,7 +191,7 @@ func TestGenericIsMadeOnce(t *testing.T) {
 	if err := c.Delete(t.Context(), made); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Start(t.Context()); err != nil {
+	if err := g.ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Get(t.Context(), key, made); !apierrors.IsNotFound(err) {
@@ -205,7 +205,7 @@ func TestGenericSurvivesACut(t *testing.T) {
 	edited := genericClass()
 	edited.Labels["edited"] = "yes"
 	c, _ := newWorld(t, "", edited)
-	if err := (&generic{client: c, reader: c, namespace: "kube-system"}).Start(t.Context()); err != nil {
+	if err := (&generic{client: c, reader: c, namespace: "kube-system"}).ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	made := &v1alpha2.VirtualMachineClass{}

@@ -3,11 +3,14 @@ package class
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
@@ -30,9 +33,25 @@ type generic struct {
 // NeedLeaderElection makes one of several replicas do the work.
 func (g *generic) NeedLeaderElection() bool { return true }
 
-// Start creates the class unless the marker is there. The marker comes last:
-// whoever dies in between finds the class already there.
+// retryEvery is long enough for the admission webhooks, which this process may serve itself, to come up meanwhile.
+const retryEvery = 3 * time.Second
+
+// Start creates the class unless it was made before, and tries until it can: a
+// cluster without the class is no reason to end the process.
 func (g *generic) Start(ctx context.Context) error {
+	_ = wait.PollUntilContextCancel(ctx, retryEvery, true, func(ctx context.Context) (bool, error) {
+		err := g.ensure(ctx)
+		if err != nil {
+			log.FromContext(ctx).Info("the class is not made yet, trying again", "class", genericName, "reason", err.Error())
+		}
+		return err == nil, nil
+	})
+	return nil
+}
+
+// ensure creates the class unless the marker is there. The marker comes last:
+// whoever dies in between finds the class already there.
+func (g *generic) ensure(ctx context.Context) error {
 	marker := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: g.namespace, Name: markerName}}
 	err := g.reader.Get(ctx, client.ObjectKeyFromObject(marker), marker)
 	if err == nil {

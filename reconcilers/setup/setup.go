@@ -2,6 +2,7 @@ package setup
 
 import (
 	"fmt"
+	"slices"
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -35,8 +36,25 @@ import (
 // renderCache is how many rendered trees are kept in memory.
 const renderCache = 64
 
+// Stage is one of the two halves that run together or apart.
+type Stage string
+
+// The stages.
+const (
+	// GitOps brings sources to applied objects, and health to the source.
+	GitOps Stage = "gitops"
+	// Virtualization brings the module kinds to KubeVirt and CDI. A cluster that
+	// runs the Deckhouse Virtualization Platform has its own.
+	Virtualization Stage = "virtualization"
+)
+
+// Stages are all stages.
+var Stages = []Stage{GitOps, Virtualization}
+
 // Options are what the binaries choose.
 type Options struct {
+	// Stages to run; empty means all.
+	Stages []Stage
 	// StoreDir keeps source artifacts. Needed by stage 1.
 	StoreDir string
 	// TempDir takes clones while they are fetched. Empty means the system's.
@@ -53,6 +71,9 @@ type Options struct {
 	Garbage garbage.Collector
 	// GarbageSchedule in cron's notation; empty means every night.
 	GarbageSchedule string
+	// RegistryAuthority is what CDI trusts DVCR by, PEM; empty means the system's
+	// authorities.
+	RegistryAuthority []byte
 	// EndOnReset starts a guest that resets itself anew, so that pending changes
 	// take effect. Stock KubeVirt needs its feature gate RebootPolicy for that.
 	EndOnReset bool
@@ -64,29 +85,37 @@ type Options struct {
 	AddressRanges []string
 	// Freezer freezes guests for snapshots; nil means KubeVirt's subresources.
 	Freezer snapshot.Freezer
+	// DefaultServiceAccount is for Environments that name none; empty makes them
+	// stall.
+	DefaultServiceAccount string
 	// Egress says which addresses the URLs of tenants may lead to.
 	Egress egress.Policy
 	// ReceiverAddress takes push webhooks; empty takes none.
 	ReceiverAddress string
 }
 
-// Controllers adds the controllers of both stages to a manager.
+func (o Options) runs(s Stage) bool { return len(o.Stages) == 0 || slices.Contains(o.Stages, s) }
+
+// Controllers adds the controllers of the chosen stages to a manager.
 func Controllers(mgr ctrl.Manager, o Options) error {
 	stepMetrics, err := flow.NewMetrics(metrics.Registry)
 	if err != nil {
 		return fmt.Errorf("set up metrics: %w", err)
 	}
-	if err := stage1(mgr, o, stepMetrics); err != nil {
-		return fmt.Errorf("set up stage 1: %w", err)
+	if o.runs(GitOps) {
+		if err := addGitOps(mgr, o, stepMetrics); err != nil {
+			return fmt.Errorf("set up stage %s: %w", GitOps, err)
+		}
 	}
-	if err := stage2(mgr, o, stepMetrics); err != nil {
-		return fmt.Errorf("set up stage 2: %w", err)
+	if o.runs(Virtualization) {
+		if err := addVirtualization(mgr, o, stepMetrics); err != nil {
+			return fmt.Errorf("set up stage %s: %w", Virtualization, err)
+		}
 	}
 	return nil
 }
 
-// stage1 is the GitOps side: sources to applied objects, health to the source.
-func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
+func addGitOps(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	artifacts, err := store.Open(o.StoreDir)
 	if err != nil {
 		return err
@@ -101,7 +130,7 @@ func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		return err
 	}
 	if err := environment.SetupWithManager(mgr, environment.Deps{
-		Trees: artifacts, Renderer: render.New(renderCache, validator), Clock: c, Metrics: m,
+		Trees: artifacts, Renderer: render.New(renderCache, validator), DefaultServiceAccount: o.DefaultServiceAccount, Clock: c, Metrics: m,
 	}); err != nil {
 		return err
 	}
@@ -111,8 +140,7 @@ func stage1(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	return report.SetupWithManager(mgr, report.Deps{Notes: notes.New(client), Clock: c, Metrics: m})
 }
 
-// stage2 is the machines' side: module kinds to KubeVirt and CDI.
-func stage2(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
+func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	c := clock.RealClock{}
 	desk, shelf := intake.NewDesk(o.Imports, c), intake.NewShelf(o.Repositories)
 	if err := mgr.Add(desk); err != nil {
@@ -123,7 +151,7 @@ func stage2(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 			return image.SetupWithManager(mgr, image.Deps{Desk: desk, Shelf: shelf, Login: image.Login(o.Credentials), Clock: c, Metrics: m})
 		},
 		func() error {
-			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: shelf, Credentials: o.Credentials, Clock: c, Metrics: m})
+			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: shelf, Credentials: o.Credentials, Authority: o.RegistryAuthority, Clock: c, Metrics: m})
 		},
 		func() error {
 			return class.SetupWithManager(mgr, class.Deps{Namespace: o.Namespace, SingleNode: o.SingleNode, Clock: c, Metrics: m})

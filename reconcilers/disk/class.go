@@ -12,6 +12,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2/annotations"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
 	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/internal/storageclass"
 )
 
 // chooseClass sets class.
@@ -79,8 +80,8 @@ func pickClass(r classRequest) (*storagev1.StorageClass, string) {
 	if r.asked != nil && *r.asked != "" {
 		name = *r.asked
 	}
-	if name == "" {
-		name = clusterDefault(r.classes)
+	if found := storageclass.Default(r.classes); name == "" && found != nil {
+		name = found.Name
 	}
 	if name == "" {
 		return nil, "no storage class is named in the disk, and the cluster has no default one; set spec.persistentVolumeClaim.storageClassName"
@@ -103,25 +104,6 @@ func (r classRequest) find(name string) *storagev1.StorageClass {
 		return nil
 	}
 	return &r.classes[i]
-}
-
-// clusterDefault is the newest class that is marked as default, as Kubernetes
-// has it.
-func clusterDefault(classes []storagev1.StorageClass) string {
-	var newest *storagev1.StorageClass
-	for i := range classes {
-		class := &classes[i]
-		if class.Annotations[annotations.DefaultStorageClass] != "true" {
-			continue
-		}
-		if newest == nil || newest.CreationTimestamp.Before(&class.CreationTimestamp) {
-			newest = class
-		}
-	}
-	if newest == nil {
-		return ""
-	}
-	return newest.Name
 }
 
 // bindsLate tells whether volumes wait for a machine that uses them.

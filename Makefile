@@ -15,7 +15,7 @@ IMAGE := $(CACHE)/sample-$(IMAGE_KEY).qcow2
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench e2e packages compiler clean
+.PHONY: help run build test lint generate verify bench bench-source e2e packages compiler clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ e2e: packages build $(IMAGE) ## run the whole story against the built binaries a
 
 bench: packages build $(IMAGE) ## measure beside the peers, print a table and JSON
 	SLIPWAY_BIN=$(CURDIR)/bin SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go run ./test/bench
+
+bench-source: ## measure fetches, polls and signatures beside git, print a table and JSON
+	go run ./test/bench/source -json -
 
 clean: ## remove what was built here (caches outside the repository stay)
 	rm -rf bin

@@ -45,7 +45,7 @@ func main() {
 		return
 	}
 	var o options
-	file := flag.String("json", "", "also write the figures as JSON to this file")
+	file := flag.String("json", "", "also write the figures as JSON to this file; - prints them")
 	flag.StringVar(&o.dir, "dir", "", "directory for what is generated; it is made in the system's temporary one when empty")
 	flag.IntVar(&o.files, "files", 20_000, "files in the repository")
 	flag.IntVar(&o.megabytes, "size", 1024, "MiB in the repository")
@@ -113,6 +113,10 @@ func write(file string, figures []figure) error {
 	b, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode figures: %w", err)
+	}
+	if file == "-" {
+		fmt.Println(string(b))
+		return nil
 	}
 	if err := os.WriteFile(file, append(b, '\n'), 0o644); err != nil { //nolint:gosec // figures are for everybody
 		return fmt.Errorf("write figures: %w", err)

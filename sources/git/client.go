@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,6 +45,8 @@ type Client struct {
 	egress egress.Policy
 	clock  clock.PassiveClock
 	tokens *tokens
+	// shared is the transport of all remotes that need nothing of their own, so that connections are used again.
+	shared *http.Transport
 }
 
 // Option changes how a client works.
@@ -70,6 +73,7 @@ func NewClient(options ...Option) *Client {
 	for _, o := range options {
 		o(c)
 	}
+	c.shared = c.newTransport(nil, nil)
 	if c.temp != "" {
 		c.sweep()
 	}

@@ -36,12 +36,17 @@ func (c *Client) web(r Remote, u *url.URL, authorization string) (*door, error) 
 		return nil, err
 	}
 	via, _ := r.Proxy.url()
-	return &door{home: u, own: own, foreign: foreign, authorization: authorization, policy: c.egress, proxied: via != nil}, nil
+	return &door{home: u, own: own, foreign: foreign, shared: c.shared, authorization: authorization, policy: c.egress, proxied: via != nil}, nil
 }
 
-// transport connects within the policy, by way of the remote's proxy if it has one. A proxy that a tenant names must be
-// within the policy itself.
+// transport connects within the policy, by way of the remote's proxy if it has one. Remotes that have neither a proxy nor
+// certificates share one: its connections know nothing of who uses them.
 func (c *Client) transport(r Remote, certified bool) (*http.Transport, error) {
+	via, _ := r.Proxy.url()
+	certified = certified && len(r.Auth.Cert) > 0
+	if via == nil && len(r.Auth.CA) == 0 && !certified {
+		return c.shared, nil
+	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if len(r.Auth.CA) > 0 {
 		pool, err := x509.SystemCertPool()
@@ -51,30 +56,35 @@ func (c *Client) transport(r Remote, certified bool) (*http.Transport, error) {
 		pool.AppendCertsFromPEM(r.Auth.CA)
 		config.RootCAs = pool
 	}
-	if certified && len(r.Auth.Cert) > 0 {
+	if certified {
 		pair, err := tls.X509KeyPair(r.Auth.Cert, r.Auth.Key)
 		if err != nil {
 			return nil, fmt.Errorf("use the client certificate: %w", err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
-	via, _ := r.Proxy.url()
-	ask := egress.Proxy(http.ProxyFromEnvironment)
+	return c.newTransport(config, via), nil
+}
+
+// newTransport makes one. A proxy that a tenant names must be within the policy itself; those of the environment, which an
+// operator sets, need not.
+func (c *Client) newTransport(config *tls.Config, via *url.URL) *http.Transport {
+	var t *http.Transport
 	if via != nil {
-		ask = nil
-	}
-	t := c.egress.Transport(config, ask)
-	if via != nil {
+		t = c.egress.Transport(config, nil)
 		t.Proxy = http.ProxyURL(via)
+	} else {
+		t = c.egress.Transport(config, http.ProxyFromEnvironment)
 	}
 	t.MaxResponseHeaderBytes = maxHeader
-	return t, nil
+	return t
 }
 
 // door lets requests out: with credentials to the home of the remote, without to anywhere else.
 type door struct {
 	home          *url.URL
 	own, foreign  *http.Transport
+	shared        *http.Transport
 	authorization string
 	policy        egress.Policy
 	proxied       bool
@@ -97,10 +107,13 @@ func (d *door) RoundTrip(r *http.Request) (*http.Response, error) {
 	return d.own.RoundTrip(r) //nolint:wrapcheck // a round tripper returns what it got
 }
 
-// CloseIdleConnections closes what is kept for later requests.
+// CloseIdleConnections closes what is kept for later requests to this remote alone.
 func (d *door) CloseIdleConnections() {
-	d.own.CloseIdleConnections()
-	d.foreign.CloseIdleConnections()
+	for _, t := range []*http.Transport{d.own, d.foreign} {
+		if t != d.shared {
+			t.CloseIdleConnections()
+		}
+	}
 }
 
 // check looks at a host before a proxy does. What is connected to directly is looked at again by the dialer.

@@ -21,7 +21,7 @@ type web struct {
 	base    *url.URL
 	service string
 	version int
-	body    io.Closer
+	body    io.ReadCloser
 }
 
 // open sends the first request, the only one that may be redirected.
@@ -168,7 +168,9 @@ func status(res *http.Response) error {
 }
 
 func (w *web) close() {
+	const enough = 16
 	if w.body != nil {
+		_, _ = io.CopyN(io.Discard, w.body, enough) // the end is usually near; read up to it, the connection can be used again
 		_ = w.body.Close()
 		w.body = nil
 	}

@@ -127,14 +127,21 @@ func (g *guest) written() []string {
 		return nil
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.NewSectionReader(file, g.offset, 64<<10))
+	if info, err := file.Stat(); err == nil && info.Size() < g.offset {
+		g.offset = 0 // the log was begun anew
+	}
+	const atOnce = 64 << 10
+	text, err := io.ReadAll(io.NewSectionReader(file, g.offset, atOnce))
 	end := bytes.LastIndexByte(text, '\n')
+	if end < 0 && len(text) == atOnce {
+		end = len(text) - 1 // a line that does not end in reason
+	}
 	if err != nil || end < 0 {
 		return nil
 	}
 	g.offset += int64(end) + 1
 	var lines []string
-	for line := range strings.Lines(string(text[:end])) {
+	for line := range strings.Lines(string(text[:end+1])) {
 		if line = printable(line); line != "" {
 			lines = append(lines, line)
 		}

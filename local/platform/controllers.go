@@ -24,8 +24,8 @@ import (
 	"slipway.dev/slipway/reconcilers/setup"
 )
 
-// ConsoleLog is the file that holds all that an instance wrote to its serial
-// line; empty when the instance does not run on this machine.
+// ConsoleLog is the file that holds what an instance wrote to its serial line
+// last; it is begun anew when it becomes large. Empty when the instance does not run on this machine.
 func ConsoleLog(vmi *virtv1.VirtualMachineInstance) string {
 	socket := vmi.Annotations[instance.SerialAnnotation]
 	if socket == "" {

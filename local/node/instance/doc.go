@@ -6,6 +6,6 @@
 //
 //	instances/<uid>/record.json   what runs, written before it is started
 //	instances/<uid>/events.log    QEMU's own log of events, from which the end of a guest is read
-//	instances/<uid>/console.log   the serial console
+//	instances/<uid>/console.log   the serial console, begun anew at 4 MiB; .old is what was before
 //	instances/<uid>/qemu.log      what QEMU printed
 package instance

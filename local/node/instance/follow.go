@@ -53,6 +53,7 @@ func (m *machine) listen(ctx context.Context, monitor *qmp.Client) {
 	ticker := m.runtime.clock.NewTicker(agentEvery)
 	defer ticker.Stop()
 	m.askAgent(ctx, monitor)
+	m.trimLogs()
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,6 +65,7 @@ func (m *machine) listen(ctx context.Context, monitor *qmp.Client) {
 			return
 		case <-ticker.C():
 			m.askAgent(ctx, monitor)
+			m.trimLogs()
 		case e := <-monitor.Events():
 			if e.Name == "VSERPORT_CHANGE" {
 				m.askAgent(ctx, monitor)

@@ -16,7 +16,18 @@ import (
 	"slipway.dev/slipway/local/platform"
 )
 
+// waitHealthy waits until the platform's Environment is healthy, or a part of the
+// platform ends.
 func waitHealthy(ctx context.Context, out io.Writer, p *platform.Platform, timeout time.Duration) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case err := <-p.Failed():
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
 	c := &connection{WithWatch: p.Client(), namespace: p.Ready().Namespace}
 	return waitEnvironment(ctx, out, c, p.Ready(), timeout)
 }
@@ -48,6 +59,9 @@ func waitEnvironment(ctx context.Context, out io.Writer, c *connection, r platfo
 				return err
 			}
 		case <-ctx.Done():
+			if cause := context.Cause(ctx); !errors.Is(cause, context.DeadlineExceeded) {
+				return fmt.Errorf("wait for Environment %s: %w", r.Environment, cause)
+			}
 			fmt.Fprintf(out, "Not healthy after %s:\n", timeout)
 			writeProblems(out, env)
 			return errUnhealthy

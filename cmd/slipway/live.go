@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"time"
 
-	"golang.org/x/term"
 	toolscache "k8s.io/client-go/tools/cache"
 	virtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -17,12 +14,8 @@ import (
 	"slipway.dev/slipway/local/platform"
 )
 
-const (
-	// redrawAfter gathers changes that come together into one drawing.
-	redrawAfter = 200 * time.Millisecond
-	// serialLines is how much of a guest's serial line is shown.
-	serialLines = 8
-)
+// redrawAfter gathers changes that come together into one drawing.
+const redrawAfter = 200 * time.Millisecond
 
 // liveViews are the kinds of the live table.
 var liveViews = []string{"environments", "images", "disks", "vms"}
@@ -137,95 +130,4 @@ func liveTables(ctx context.Context, c *connection) ([]table, error) {
 		tables = append(tables, t)
 	}
 	return tables, nil
-}
-
-// printable keeps a guest from driving the user's terminal.
-func printable(line string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, line))
-}
-
-// screen draws tables and the last serial lines; on a terminal in place, else as
-// lines, each row only when it has changed.
-type screen struct {
-	out      io.Writer
-	terminal bool
-	width    int
-	drawn    int
-	tables   []table
-	serial   []string
-	rows     map[string]string
-}
-
-func newScreen(out io.Writer) *screen {
-	s := &screen{out: out, rows: map[string]string{}}
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		s.terminal = true
-		s.width, _, _ = term.GetSize(int(file.Fd()))
-	}
-	return s
-}
-
-func (s *screen) draw(tables []table, serial []string) {
-	s.tables = tables
-	if !s.terminal {
-		s.drawLines(tables, serial)
-		return
-	}
-	s.serial = append(s.serial, serial...)
-	s.serial = s.serial[max(0, len(s.serial)-serialLines):]
-	var block strings.Builder
-	for _, t := range tables {
-		t.write(&block)
-		block.WriteByte('\n')
-	}
-	for _, line := range s.serial {
-		block.WriteString(line + "\n")
-	}
-	lines := strings.Split(block.String(), "\n")
-	if s.drawn > 0 {
-		fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", s.drawn)
-	}
-	for _, line := range lines[:len(lines)-1] {
-		fmt.Fprintln(s.out, s.cut(line))
-	}
-	s.drawn = len(lines) - 1
-}
-
-func (s *screen) cut(line string) string {
-	runes := []rune(line)
-	if s.width > 0 && len(runes) > s.width-1 {
-		return string(runes[:s.width-1])
-	}
-	return line
-}
-
-func (s *screen) drawLines(tables []table, serial []string) {
-	for _, t := range tables {
-		for _, row := range t.rows {
-			key, text := t.header[0]+"/"+row[0], describe(t.header, row)
-			if s.rows[key] != text {
-				s.rows[key] = text
-				fmt.Fprintln(s.out, text)
-			}
-		}
-	}
-	for _, line := range serial {
-		fmt.Fprintln(s.out, line)
-	}
-}
-
-// describe writes a row as one line: what is empty is left out.
-func describe(header, row []string) string {
-	parts := []string{strings.ToLower(header[0]) + " " + row[0] + ":"}
-	for i := 1; i < len(row); i++ {
-		if row[i] != "" {
-			parts = append(parts, strings.ToLower(header[i])+" "+row[i]+";")
-		}
-	}
-	return strings.TrimSuffix(strings.Join(parts, " "), ";")
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -58,4 +59,64 @@ func (t table) write(out io.Writer) {
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	_ = w.Flush()
+}
+
+// gap between two columns.
+const gap = 2
+
+// fit lays the table out within a width. Columns that do not fit go below their
+// row, where it has something to say in them.
+func (t table) fit(width int) []string {
+	widths := t.widths()
+	columns, used := 0, 0
+	for columns < len(widths) && used+widths[columns] <= width {
+		used += widths[columns] + gap
+		columns++
+	}
+	columns = max(columns, 1)
+	lines := []string{cut(align(t.header[:columns], widths), width)}
+	for _, row := range t.rows {
+		lines = append(lines, cut(align(row[:columns], widths), width))
+		for i := columns; i < len(row); i++ {
+			if row[i] != "" {
+				lines = append(lines, wrapBelow(strings.ToLower(t.header[i])+": "+row[i], width)...)
+			}
+		}
+	}
+	return lines
+}
+
+func (t table) widths() []int {
+	widths := make([]int, len(t.header))
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	return widths
+}
+
+func align(row []string, widths []int) string {
+	var line strings.Builder
+	for i, cell := range row {
+		line.WriteString(cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+gap))
+	}
+	return strings.TrimRight(line.String(), " ")
+}
+
+// wrapBelow breaks a text at spaces into lines that stand indented below a row.
+func wrapBelow(text string, width int) []string {
+	const indent = "    "
+	var lines []string
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines, line = append(lines, cut(line, width)), indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, cut(line, width))
 }

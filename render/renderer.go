@@ -47,16 +47,21 @@ var errTooSlow = fmt.Errorf("it takes longer than %s; split the source into seve
 
 // Renderer renders and remembers the results. It is safe for concurrent use; renders of different inputs run in parallel.
 type Renderer struct {
-	validator *schema.Validator
+	validator *schema.Validator // nil when only the API server checks
+	types     substitute.Schemas
 	cache     *lru.Cache
 	flight    singleflight.Group
 	limit     time.Duration
 }
 
 // New returns a renderer that remembers the results of its last cacheSize renders. The validator may be nil: then nobody
-// but the API server checks objects, and variables take the type that they look like.
+// but the API server checks objects, and variables take types in Kubernetes' own kinds only.
 func New(cacheSize int, validator *schema.Validator) *Renderer {
-	return &Renderer{validator: validator, cache: lru.New(max(cacheSize, 1)), limit: timeLimit}
+	types := validator
+	if types == nil {
+		types = schema.New()
+	}
+	return &Renderer{validator: validator, types: types, cache: lru.New(max(cacheSize, 1)), limit: timeLimit}
 }
 
 // outcome is a result or a fault of the source. Faults are as repeatable as objects.
@@ -140,11 +145,7 @@ func (r *Renderer) render(ctx context.Context, in Input) (Result, error) {
 		return Result{}, err
 	}
 	finder := position.NewFinder(in.Files)
-	var schemas substitute.Schemas
-	if r.validator != nil {
-		schemas = r.validator
-	}
-	hidden, err := substitute.Apply(objects, in.Variables, schemas, finder.Text)
+	hidden, err := substitute.Apply(objects, in.Variables, r.types, finder.Text)
 	if err != nil {
 		return Result{}, err //nolint:wrapcheck // our own
 	}

@@ -9,7 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/konfig"
-	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -32,7 +32,7 @@ func (s *scan) diagnose(dir string, err error) error {
 }
 
 // finish turns what kustomize built into objects.
-func (s *scan) finish(built resmap.ResMap, o Options) ([]*unstructured.Unstructured, error) {
+func (s *scan) finish(built []*resource.Resource, o Options) ([]*unstructured.Unstructured, error) {
 	objects, err := s.read(built)
 	if err != nil {
 		return nil, err
@@ -50,11 +50,11 @@ func (s *scan) finish(built resmap.ResMap, o Options) ([]*unstructured.Unstructu
 }
 
 // read converts the objects and refuses two of one name.
-func (s *scan) read(built resmap.ResMap) ([]rendered, error) {
+func (s *scan) read(built []*resource.Resource) ([]rendered, error) {
 	places := index(s.places, s.generated)
-	seen := make(map[identity]place, built.Size())
-	objects := make([]rendered, 0, built.Size())
-	for _, r := range built.Resources() {
+	seen := make(map[identity]place, len(built))
+	objects := make([]rendered, 0, len(built))
+	for _, r := range built {
 		fields, err := plainMap(r.YNode())
 		if err != nil {
 			return nil, fmt.Errorf("read rendered %s: %w", r.CurId(), err)

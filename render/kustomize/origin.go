@@ -1,7 +1,6 @@
 package kustomize
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -35,26 +34,24 @@ func StripOrigin(u *unstructured.Unstructured) {
 	}
 }
 
-// annotate writes an object as kustomize shall see it: with a note of where it stands, and otherwise the same.
-func (d document) annotate(to *bytes.Buffer, p place) error {
+// annotated is an object as kustomize shall see it: with a note of where it stands, and otherwise the same.
+func (d document) annotated(p place) ([]byte, error) {
 	value, err := plainMap(d.root)
 	if err != nil {
-		return &Error{File: d.file, Line: d.root.Line, Object: p.String(), Problem: err.Error()}
+		return nil, &Error{File: d.file, Line: d.root.Line, Object: p.String(), Problem: err.Error()}
 	}
 	u := unstructured.Unstructured{Object: value}
 	if err := unstructured.SetNestedField(value, p.position(), "metadata", "annotations", OriginAnnotation); err != nil {
-		return &Error{
+		return nil, &Error{
 			File: d.file, Line: lineOf(d.root, []string{"metadata", "annotations"}), Object: p.String(),
 			Problem: "metadata.annotations is not a mapping",
 		}
 	}
 	text, err := u.MarshalJSON()
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", p, err)
+		return nil, fmt.Errorf("encode %s: %w", p, err)
 	}
-	to.WriteString("---\n")
-	to.Write(text)
-	return nil
+	return append([]byte("---\n"), text...), nil
 }
 
 // origins finds what objects were called in the source.

@@ -156,6 +156,7 @@ func (s *scan) configuration(name string, documents []document) error {
 	delete(all, "nameReference")
 	if rest := withoutKnown(own.NameReference); len(rest) > 0 {
 		all["nameReference"] = rest
+		s.references = true
 	}
 	if text, err = json.Marshal(all); err != nil {
 		return fmt.Errorf("encode transformer configuration: %w", err)

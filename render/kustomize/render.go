@@ -11,9 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"slipway.dev/slipway/sources/tree"
 )
@@ -21,10 +21,13 @@ import (
 // Render returns the objects of a source, in the order of the source. They belong to the caller, who calls StripOrigin
 // before applying one. Faults of the source are *Error. A directory without manifests renders nothing, which is no error.
 func Render(ctx context.Context, source fs.FS, o Options) ([]*unstructured.Unstructured, error) {
+	return newScan(ctx, newJail(source), o.Keys).render(o)
+}
+
+func (s *scan) render(o Options) ([]*unstructured.Unstructured, error) {
 	if err := learnScopes(); err != nil {
 		return nil, err
 	}
-	s := newScan(ctx, newJail(source), o.Keys)
 	dir, err := s.base(o.Path)
 	if err != nil {
 		return nil, err
@@ -83,23 +86,18 @@ func (s *scan) overlay(dir string, o Options) (string, error) {
 	}
 	k := o.kustomization(".."+absolute(dir), components)
 	k.Configurations = []string{defaultsFile}
-	text, err := sigsyaml.Marshal(k)
-	if err != nil {
-		return "", fmt.Errorf("encode overlay: %w", err)
-	}
-	s.jail.extra[overlayRoot+"/kustomization.yaml"] = text
-	return overlayRoot, nil
+	return overlayRoot, s.show(overlayRoot, &folder{file: overlayRoot + "/kustomization.yaml", k: k})
 }
 
 // build runs kustomize. It has no way to stop, so a render that is given up ends on its own.
-func (s *scan) build(dir, root string) (resmap.ResMap, error) {
+func (s *scan) build(dir, root string) ([]*resource.Resource, error) {
 	type outcome struct {
-		built resmap.ResMap
+		built []*resource.Resource
 		err   error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		built, err := runKustomize(s.jail, root)
+		built, err := s.run(root)
 		done <- outcome{built, err}
 	}()
 	select {
@@ -114,6 +112,17 @@ func (s *scan) build(dir, root string) (resmap.ResMap, error) {
 		}
 		return o.built, nil
 	}
+}
+
+func (s *scan) run(root string) ([]*resource.Resource, error) {
+	if built, ok := s.buildParts(root); ok {
+		return built, nil
+	}
+	built, err := runKustomize(s.jail, root)
+	if err != nil {
+		return nil, err
+	}
+	return built.Resources(), nil
 }
 
 func runKustomize(fsys filesys.FileSystem, root string) (built resmap.ResMap, err error) {

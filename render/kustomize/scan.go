@@ -1,7 +1,6 @@
 package kustomize
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,10 +35,22 @@ type scan struct {
 	parsed    map[string][]place
 	places    []place // all objects of manifests
 	generated []place // all objects of generators
+
+	split       splitting
+	folders     map[string]*folder // kustomizations by their directory, as kustomize sees it
+	units       map[string][]unit  // objects by their file
+	generatedIn map[string][]place // objects of generators by their directory
+	patched     map[string]string  // positions of the objects that patches name, by patchKey
+	repeated    bool               // something is used more than once
+	references  bool               // name references are configured that kustomize follows
+	mergers     bool               // a generator changes what another made
 }
 
 func newScan(ctx context.Context, j *jail, keys *decrypt.Keys) *scan {
-	return &scan{ctx: ctx, jail: j, keys: keys, done: map[string]bool{}, parsed: map[string][]place{}}
+	return &scan{
+		ctx: ctx, jail: j, keys: keys, done: map[string]bool{}, parsed: map[string][]place{}, split: defaultSplitting,
+		folders: map[string]*folder{}, units: map[string][]unit{}, generatedIn: map[string][]place{},
+	}
 }
 
 // mention is where a path is written down.
@@ -142,6 +153,7 @@ func (s *scan) directory(m mention, value, dir string) error {
 		return m.fault(value, fmt.Sprintf("%q leads back to itself", value), "remove it from one of the kustomizations on the way: "+strings.Join(append(s.stack, dir), " → "))
 	}
 	if s.done[dir] {
+		s.repeated = true
 		return nil
 	}
 	if len(s.stack) == maxNesting || len(s.done) == maxKustomizations {
@@ -214,17 +226,26 @@ func (s *scan) expand(m mention, k *types.Kustomization, file string) error {
 			return err
 		}
 	}
-	return s.show(k, file)
+	return s.show(absolute(m.dir), &folder{file: absolute(file), k: k})
 }
 
 // show puts a kustomization into the jail.
-func (s *scan) show(k *types.Kustomization, file string) error {
+func (s *scan) show(dir string, f *folder) error {
+	text, err := kustomizationText(f.k)
+	if err != nil {
+		return err
+	}
+	s.folders[dir] = f
+	s.jail.extra[f.file] = text
+	return nil
+}
+
+func kustomizationText(k *types.Kustomization) ([]byte, error) {
 	text, err := sigsyaml.Marshal(k)
 	if err != nil {
-		return fmt.Errorf("encode kustomization: %w", err)
+		return nil, fmt.Errorf("encode kustomization: %w", err)
 	}
-	s.jail.extra[absolute(file)] = text
-	return nil
+	return text, nil
 }
 
 // refuseFeatures refuses what a render must never do.
@@ -286,6 +307,7 @@ func duplicate(first, second place) *Error {
 // objects parses a file of manifests, once.
 func (s *scan) objects(m mention, value, name string) ([]place, error) {
 	if places, done := s.parsed[name]; done {
+		s.repeated = true
 		return places, nil
 	}
 	_, documents, err := s.yamlFile(m, value)
@@ -293,7 +315,7 @@ func (s *scan) objects(m mention, value, name string) ([]place, error) {
 		return nil, err
 	}
 	var places []place
-	var shown bytes.Buffer
+	var shown []byte
 	for _, list := range documents {
 		for _, d := range list.items() {
 			p, err := d.object()
@@ -303,14 +325,17 @@ func (s *scan) objects(m mention, value, name string) ([]place, error) {
 			if p.group == "kustomize.config.k8s.io" {
 				return nil, m.fault(value, fmt.Sprintf("%q is a kustomization, not a manifest", value), "name its directory instead")
 			}
-			if err := d.annotate(&shown, p); err != nil {
+			text, err := d.annotated(p)
+			if err != nil {
 				return nil, err
 			}
+			shown = append(shown, text...)
+			s.units[name] = append(s.units[name], unit{p, text})
 			places = append(places, p)
 		}
 	}
 	s.parsed[name] = places
-	s.jail.extra[path.Join(manifestRoot, name)] = shown.Bytes()
+	s.jail.extra[path.Join(manifestRoot, name)] = shown
 	s.places = append(s.places, places...)
 	if len(s.places) > maxObjects {
 		return nil, &Error{File: name, Problem: fmt.Sprintf("the source has more than %d objects", maxObjects), Remedy: "split it into several environments"}
@@ -376,6 +401,8 @@ func (s *scan) generators(m mention, k *types.Kustomization) error {
 func (s *scan) generator(m mention, kind string, g *types.GeneratorArgs) error {
 	p := place{identity: identity{kind: kind, namespace: g.Namespace, name: g.Name}, file: m.file, line: m.line(g.Name)}
 	s.generated = append(s.generated, p)
+	s.generatedIn[absolute(m.dir)] = append(s.generatedIn[absolute(m.dir)], p)
+	s.mergers = s.mergers || g.Behavior != "" && g.Behavior != types.BehaviorCreate.String()
 	options := types.GeneratorOptions{}
 	if g.Options != nil {
 		options = *g.Options

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -88,8 +87,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	result, err := r.act(ctx, pvc, s)
-	if apierrors.IsConflict(err) { // somebody else wrote in the meantime: look again
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	if apierrors.IsConflict(err) { // the cache is behind what somebody wrote: the event of that brings the next look
+		return ctrl.Result{}, nil
 	}
 	return result, err
 }

@@ -92,8 +92,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	result, err := r.step(ctx, vmi)
-	if apierrors.IsConflict(err) { // somebody else wrote in the meantime: look again
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	if apierrors.IsConflict(err) { // the cache is behind what somebody wrote: the event of that brings the next look
+		return ctrl.Result{}, nil
 	}
 	return result, err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -87,8 +86,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	result, err := r.step(ctx, vm)
-	if apierrors.IsConflict(err) { // somebody else wrote in the meantime: look again
-		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	if apierrors.IsConflict(err) { // the cache is behind what somebody wrote: the event of that brings the next look
+		return ctrl.Result{}, nil
 	}
 	return result, err
 }

@@ -76,10 +76,10 @@ func TestScreenStaysInTheTerminal(t *testing.T) {
 		last   string
 		want   int
 	}{
-		"all of it":          {tables: []table{machines}, height: 24, last: "three", want: 9},
-		"room for one line":  {tables: []table{machines}, height: 8, last: "three", want: 7},
-		"too many rows":      {tables: []table{many}, height: 24, last: "… 80 more lines; `slipway get` shows all", want: 23},
-		"nothing there yet":  {tables: []table{{header: []string{"DISK"}}}, height: 24, last: "three", want: 3},
+		"all of it":         {tables: []table{machines}, height: 24, last: "three", want: 9},
+		"room for one line": {tables: []table{machines}, height: 8, last: "three", want: 7},
+		"too many rows":     {tables: []table{many}, height: 24, last: "… 80 more lines; `slipway get` shows all", want: 23},
+		"nothing there yet": {tables: []table{{header: []string{"DISK"}}}, height: 24, last: "three", want: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer

@@ -100,7 +100,7 @@ func (e *engine) awaitCut(ctx context.Context, s *scope) flow.Outcome {
 		s.consistent = s.old.Consistent
 		return flow.Done()
 	case !s.volume.DeletionTimestamp.IsZero():
-		return e.again(ctx, s, vdscondition.Snapshotting, "VolumeSnapshot "+s.volume.Name+" was deleted by somebody")
+		return e.again(ctx, s, vdscondition.Snapshotting, "the earlier VolumeSnapshot "+s.volume.Name+" is being deleted")
 	case cut == nil && s.problem() != "":
 		return e.again(ctx, s, vdscondition.VirtualDiskSnapshotFailed, "VolumeSnapshot "+s.volume.Name+" could not be taken: "+s.problem())
 	case cut == nil && s.leased() && !s.now.Before(s.lease.until()):

@@ -30,6 +30,10 @@ func (r *Reconciler) hold(ctx context.Context, pvc *corev1.PersistentVolumeClaim
 	})
 }
 
+func (r *Reconciler) postpone(ctx context.Context, pvc *corev1.PersistentVolumeClaim) error {
+	return r.patch(ctx, pvc, "postpone", func() { setAnnotation(pvc, AnnotationPhase, PhaseWaiting) })
+}
+
 // patch changes a claim's metadata or spec. It fails on a conflict: finalizers are a list, which a patch replaces.
 func (r *Reconciler) patch(ctx context.Context, pvc *corev1.PersistentVolumeClaim, verb string, change func()) error {
 	before := pvc.DeepCopy()
@@ -124,6 +128,9 @@ func (r *Reconciler) snapshot(ctx context.Context, key types.NamespacedName) (st
 func (r *Reconciler) tell(ctx context.Context, pvc *corev1.PersistentVolumeClaim, s job.State) error {
 	failed := s.Err != nil
 	err := r.patch(ctx, pvc, "report progress of", func() {
+		if pvc.Annotations[AnnotationPhase] == PhaseWaiting {
+			setAnnotation(pvc, AnnotationSelectedNode, r.Node)
+		}
 		setAnnotation(pvc, AnnotationPhase, string(corev1.PodRunning))
 		setAnnotation(pvc, AnnotationProgress, percent(s))
 		setAnnotation(pvc, AnnotationRestarts, strconv.Itoa(s.Failures))

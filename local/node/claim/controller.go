@@ -97,6 +97,8 @@ func (r *Reconciler) act(ctx context.Context, pvc *corev1.PersistentVolumeClaim,
 	switch Decide(s) {
 	case Hold:
 		return ctrl.Result{}, r.hold(ctx, pvc)
+	case Postpone:
+		return ctrl.Result{}, r.postpone(ctx, pvc)
 	case Provision:
 		return r.provision(ctx, pvc, s.Wanted)
 	case Bind:

@@ -33,6 +33,7 @@ type Action int
 const (
 	Leave     Action = iota
 	Hold             // put the finalizer on it
+	Postpone         // say that the volume is made when something uses it
 	Provision        // make the volume, or see how that goes
 	Bind
 	Grow
@@ -53,7 +54,7 @@ func Decide(s Situation) Action {
 	case !s.Held:
 		return Hold
 	case s.Size == 0 && s.Waits:
-		return Leave
+		return Postpone
 	case s.Size == 0:
 		return Provision
 	case !s.Bound:

@@ -8,7 +8,7 @@ const (
 	ClassName   = "local"
 	// LateClassName is a class like it, whose volumes are made when something uses them.
 	LateClassName = "local-wait"
-	Finalizer   = "node.slipway.dev/volume"
+	Finalizer     = "node.slipway.dev/volume"
 )
 
 // CDI's annotations on a claim: what to fill it with, and how that goes.
@@ -30,6 +30,9 @@ const (
 	SourceRegistry = "registry"
 	SourceBlank    = "none"
 )
+
+// PhaseWaiting is the AnnotationPhase of a claim whose volume is made when something uses it. CDI's word for a DataVolume.
+const PhaseWaiting = "WaitForFirstConsumer"
 
 // Reasons of AnnotationReason.
 const (

@@ -118,6 +118,10 @@ func TestStatusFollowsTheClaim(t *testing.T) {
 		"no claim":       {View{Blocked: Blocker{ReasonExceededQuota, "full"}}, told{Phase: "Pending", Progress: "N/A", Bound: "False ErrExceededQuota", Running: "False ", Ready: "False ErrExceededQuota"}},
 		"its claim lost": {View{Blocked: Blocker{ReasonLost, "gone"}}, told{Phase: "Failed", Progress: "N/A", Bound: "False ClaimLost", Running: "False ", Ready: "False ClaimLost"}},
 		"a new claim":    {View{Claim: pvc("")}, told{Phase: "ImportScheduled", Progress: "N/A", Bound: "False Pending", Running: "False ", Ready: "False "}},
+		"a claim that waits for its first consumer": {
+			View{Claim: pvc(corev1.ClaimPending, claim.AnnotationPhase, "WaitForFirstConsumer")},
+			told{Phase: "WaitForFirstConsumer", Progress: "N/A", Bound: "False Pending", Running: "False ", Ready: "False "},
+		},
 		"in transfer": {
 			View{Claim: pvc(corev1.ClaimPending, claim.AnnotationPhase, "Running", claim.AnnotationProgress, "12.50%")},
 			told{Phase: "ImportInProgress", Progress: "12.50%", Bound: "False Pending", Running: "True TransferRunning", Ready: "False TransferRunning"},

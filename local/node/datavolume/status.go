@@ -83,6 +83,9 @@ func transfer(out *cdiv1.DataVolumeStatus, c conditions, pvc *corev1.PersistentV
 	out.Phase, out.Progress = cdiv1.ImportScheduled, "N/A"
 	c.set(cdiv1.DataVolumeBound, corev1.ConditionFalse, ReasonPending, "PVC "+pvc.Name+" Pending")
 	running, reason, message := corev1.ConditionFalse, "", ""
+	if pvc.Annotations[claim.AnnotationPhase] == claim.PhaseWaiting {
+		out.Phase = cdiv1.WaitForFirstConsumer
+	}
 	if pvc.Annotations[claim.AnnotationPhase] == string(corev1.PodRunning) {
 		out.Phase, running, reason = cdiv1.ImportInProgress, corev1.ConditionTrue, ReasonTransfer
 	}

@@ -376,6 +376,7 @@ func TestChangeWaitsForApprovedRestart(t *testing.T) {
 	w.annotate(restartAnnotation, string(w.instance().UID))
 	w.settle()
 	w.expectRequests(stop, start)
+	w.expectPhase(v1alpha2.MachineStopping)
 	if w.templateCores() != 4 {
 		t.Error("the restart does not bring the change")
 	}

@@ -49,11 +49,19 @@ func phaseOf(s *scope) v1alpha2.MachinePhase {
 		return v1alpha2.MachinePending
 	case phase == v1alpha2.MachineStarting && failedToCreate(s.instance):
 		return v1alpha2.MachinePending
+	case phase == v1alpha2.MachineRunning && s.endsSoon():
+		return v1alpha2.MachineStopping
 	case phase == v1alpha2.MachineStopped:
 		return offPhase(s)
 	default:
 		return phase
 	}
+}
+
+// endsSoon tells that the running instance is on its way out, which KubeVirt has
+// not written down yet. The guest no longer counts as one that runs what is wanted.
+func (s *scope) endsSoon() bool {
+	return s.inFlight(kubevirtv1.StopRequest) || s.state() == power.Stopping
 }
 
 // offPhase tells a machine that is off from one that is about to be on.

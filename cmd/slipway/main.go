@@ -85,7 +85,7 @@ planned, applied and booted, and its health goes back to the commit.
 	root.AddCommand(
 		newUp(g), newDown(g), newGet(g), newBuild(), newPlan(g),
 		newConsole(g), newSSH(g), newStart(g), newStop(g), newRestart(g),
-		newBundle(), newReconcile(g), newVersion(),
+		newBundle(), newImage(g), newReconcile(g), newVersion(),
 	)
 	return root
 }

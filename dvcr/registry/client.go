@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -98,4 +99,19 @@ func (c *Client) Repository(name string) (*remote.Repository, error) {
 		return nil, fmt.Errorf("use repository %q of registry %s: %w", name, c.addr, err)
 	}
 	return &remote.Repository{Client: c.auth, Reference: ref, PlainHTTP: c.plainHTTP}, nil
+}
+
+// Repositories names the repositories of the registry, which only an administrator may ask for.
+func (c *Client) Repositories(ctx context.Context) ([]string, error) {
+	reg := &remote.Registry{RepositoryOptions: remote.RepositoryOptions{Client: c.auth, PlainHTTP: c.plainHTTP}}
+	reg.Reference = registry.Reference{Registry: c.addr}
+	var all []string
+	err := reg.Repositories(ctx, "", func(names []string) error {
+		all = append(all, names...)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list repositories of %s: %w", c.addr, err)
+	}
+	return all, nil
 }

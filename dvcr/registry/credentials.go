@@ -119,3 +119,16 @@ func writeFile(path string, content []byte) error {
 	}
 	return nil
 }
+
+// ReadCredentials returns the generated user of the server that has that directory.
+func ReadCredentials(dir string) (Credentials, error) {
+	var c Credentials
+	b, err := os.ReadFile(filepath.Join(dir, credentialsFile))
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("read registry credentials: %w", err)
+	}
+	return c, nil
+}

@@ -172,6 +172,7 @@ func (s *Server) appConfig() *configuration.Configuration {
 			"storage": {{Name: spaceWatch}, {Name: ourStorage, Options: configuration.Parameters{"shelf": s.shelf}}},
 		},
 	}
+	c.Catalog.MaxEntries = 1000 // on a page
 	c.HTTP.Secret = rand.Text()
 	c.HTTP.RelativeURLs = true
 	return c

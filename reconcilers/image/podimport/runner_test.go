@@ -1,0 +1,296 @@
+package podimport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/slipway/dvcr/disk"
+	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/image/intake/intaketest"
+	"slipway.dev/slipway/test/kubetest"
+)
+
+var _ intake.Runner = (*Runner)(nil)
+
+// world is a cluster whose kubelet is the test, and a DVCR.
+type world struct {
+	client client.Client
+	runner *Runner
+	local  *intaketest.Runner
+	dvcr   *registry.Server
+	ns     string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	c, err := client.New(kubetest.Start(t), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{client: c, local: intaketest.NewRunner(), ns: kubetest.Namespace(t, c)}
+	if w.dvcr, err = registry.NewServer(registry.Config{Dir: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.dvcr.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.dvcr.Close(context.Background()) })
+	w.runner = w.newRunner()
+	return w
+}
+
+func (w *world) newRunner() *Runner {
+	login := w.dvcr.Credentials()
+	return NewRunner(Options{
+		Client: w.client, Namespace: w.ns, Image: "registry.test/slipway-dvcr:v1", Local: w.local,
+		Registry: w.dvcr.Addr(), Username: login.Username, Password: login.Password, Egress: egress.Policy{Allow: egress.Loopback},
+		Scrape: func(context.Context, *corev1.Pod) (importer.Progress, error) {
+			return importer.Progress{Done: 5, Total: 10}, nil
+		},
+	})
+}
+
+func job(url string) importer.Job {
+	return importer.Job{ID: "u1", Destination: "vi/team/debian:u1", Source: importer.Source{HTTP: &importer.HTTPSource{URL: url}}}
+}
+
+// pod reads the pod of the job; nil when there is none.
+func (w *world) pod(t *testing.T) *corev1.Pod {
+	t.Helper()
+	var pods corev1.PodList
+	if err := w.client.List(t.Context(), &pods, client.InNamespace(w.ns), client.MatchingLabels{idLabel: nameOf("u1")}); err != nil {
+		t.Fatal(err)
+	}
+	if len(pods.Items) > 1 {
+		t.Fatalf("there are %d pods", len(pods.Items))
+	}
+	if len(pods.Items) == 0 {
+		return nil
+	}
+	return &pods.Items[0]
+}
+
+// becomes sets the status of the pod as a kubelet would.
+func (w *world) becomes(t *testing.T, phase corev1.PodPhase, state corev1.ContainerState) {
+	t.Helper()
+	pod := w.pod(t)
+	pod.Status.Phase = phase
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, State: state}}
+	if err := w.client.Status().Update(t.Context(), pod); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reconcile looks at the pod and returns the job that is told of.
+func (w *world) reconcile(t *testing.T, key types.NamespacedName) string {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.runner.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
+		done <- err
+	}()
+	id := <-w.runner.Events()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func (w *world) ensure(t *testing.T, j importer.Job, want importer.Phase) importer.State {
+	t.Helper()
+	s := w.runner.Ensure(t.Context(), j)
+	if s.Phase != want {
+		t.Fatalf("the job is %s (%v), want %s", s.Phase, s.Err, want)
+	}
+	return s
+}
+
+// TestImportInPod plays a kubelet that runs the real program on the order in the Secret.
+func TestImportInPod(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "slipway-dvcr")
+	if out, err := exec.Command("go", "build", "-o", binary, "slipway.dev/slipway/cmd/slipway-dvcr").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v: %s", err, out)
+	}
+	raw := make([]byte, 1<<20)
+	raw[510], raw[511] = 0x55, 0xaa
+	web := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(raw) }))
+	t.Cleanup(web.Close)
+	w, j := newWorld(t), job(web.URL)
+
+	w.ensure(t, j, importer.Pending)
+	w.ensure(t, j, importer.Pending)
+	pod := w.pod(t)
+	key := client.ObjectKeyFromObject(pod)
+	var secret corev1.Secret
+	if err := w.client.Get(t.Context(), key, &secret); err != nil {
+		t.Fatal(err)
+	}
+	w.becomes(t, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	if id := w.reconcile(t, key); id != "u1" {
+		t.Errorf("told of job %q", id)
+	}
+	if s := w.ensure(t, j, importer.Running); s.Progress.Done != 5 || s.Progress.Total != 10 {
+		t.Errorf("progress is %+v", s.Progress)
+	}
+
+	dir := t.TempDir()
+	order, report := filepath.Join(dir, "order.json"), filepath.Join(dir, "report")
+	if err := os.WriteFile(order, secret.Data[orderFile], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := append(pod.Spec.Containers[0].Command[1:], "--order", order, "--dir", dir, "--termination-log", report, "--metrics-address", "127.0.0.1:0")
+	if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.becomes(t, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: string(text)}})
+	s := w.ensure(t, j, importer.Succeeded)
+	repo, err := w.dvcr.Client().Repository("vi/team/debian")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := disk.Inspect(t.Context(), repo, "u1")
+	if err != nil || info.Digest != s.Result.Digest || s.Result.VirtualSize != 1<<20 {
+		t.Errorf("DVCR holds %+v (%v), the state says %+v", info, err, s.Result)
+	}
+
+	w.runner = w.newRunner() // a new process finds the pod
+	w.ensure(t, j, importer.Succeeded)
+	w.runner.Forget("u1")
+	if w.pod(t) != nil {
+		t.Error("the pod stays")
+	}
+	if err := w.client.Get(t.Context(), key, &secret); !apierrors.IsNotFound(err) {
+		t.Errorf("its order stays (%v)", err)
+	}
+}
+
+func TestFailedPods(t *testing.T) {
+	terminated := func(reason, message string) corev1.ContainerState {
+		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, Message: message}}
+	}
+	cases := map[string]struct {
+		phase corev1.PodPhase
+		state corev1.ContainerState
+		want  error
+		says  string
+	}{
+		"checksum":      {corev1.PodFailed, terminated("Error", `{"kind":"Checksum","message":"sha256 is 1, want 2"}`), importer.ErrChecksum, "want 2"},
+		"out of memory": {corev1.PodFailed, terminated("OOMKilled", ""), importer.ErrUnreachable, "OOMKilled"},
+		"no image": {corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "denied"}},
+			importer.ErrRegistry, "ImagePullBackOff: denied"},
+	}
+	w := newWorld(t)
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			j := job("http://files.test/" + name)
+			w.ensure(t, j, importer.Pending)
+			w.becomes(t, c.phase, c.state)
+			s := w.ensure(t, j, importer.Failed)
+			if !errors.Is(s.Err, c.want) || !strings.Contains(s.Err.Error(), c.says) {
+				t.Errorf("failed with %v, want %v and %q", s.Err, c.want, c.says)
+			}
+			before := w.pod(t)
+			w.runner.Retry("u1")
+			w.ensure(t, j, importer.Pending)
+			if after := w.pod(t); after == nil || after.UID == before.UID {
+				t.Error("no other pod was made")
+			}
+			w.runner.Forget("u1")
+		})
+	}
+}
+
+// TestOtherJobReplacesPod changes the source under the same ID.
+func TestOtherJobReplacesPod(t *testing.T) {
+	w := newWorld(t)
+	w.ensure(t, job("http://files.test/a"), importer.Pending)
+	first := w.pod(t)
+	w.ensure(t, job("http://files.test/b"), importer.Pending)
+	w.ensure(t, job("http://files.test/b"), importer.Pending)
+	if second := w.pod(t); second == nil || second.UID == first.UID {
+		t.Error("the pod of the other job runs on")
+	}
+}
+
+// TestVolumePod reads claims beside them, as devices or as file systems.
+func TestVolumePod(t *testing.T) {
+	w := newWorld(t)
+	for mode, want := range map[corev1.PersistentVolumeMode]bool{corev1.PersistentVolumeBlock: true, corev1.PersistentVolumeFilesystem: false} {
+		name := strings.ToLower(string(mode))
+		claim := &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name},
+			Spec: corev1.PersistentVolumeClaimSpec{
+				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, VolumeMode: ptr.To(mode),
+				Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Mi")}},
+			},
+		}
+		if err := w.client.Create(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+		j := importer.Job{ID: "u1", Destination: "vi/team/x:u1", Source: importer.Source{Volume: &importer.VolumeSource{Namespace: w.ns, Claim: name}}}
+		w.ensure(t, j, importer.Pending)
+		c := w.pod(t).Spec.Containers[0]
+		if got := len(c.VolumeDevices) == 1; got != want || len(c.VolumeMounts) != map[bool]int{true: 2, false: 3}[want] {
+			t.Errorf("%s: devices %v, mounts %v", mode, c.VolumeDevices, c.VolumeMounts)
+		}
+		w.runner.Forget("u1")
+	}
+	missing := importer.Job{ID: "u1", Source: importer.Source{Volume: &importer.VolumeSource{Namespace: w.ns, Claim: "none"}}}
+	if s := w.ensure(t, missing, importer.Failed); !strings.Contains(s.Err.Error(), "none") {
+		t.Errorf("failed with %v", s.Err)
+	}
+}
+
+// TestLocalJobs stay in this process.
+func TestLocalJobs(t *testing.T) {
+	w := newWorld(t)
+	for _, source := range []importer.Source{{Upload: &importer.UploadSource{}}, {Artifact: &importer.ArtifactSource{Name: "cvi/a:b"}}} {
+		w.ensure(t, importer.Job{ID: "u1", Source: source}, importer.Running)
+	}
+	w.runner.Forget("u1")
+	if diff := cmp.Diff([]string{"start u1", "forget u1"}, w.local.Calls()); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+	if w.pod(t) != nil {
+		t.Error("there is a pod")
+	}
+}
+
+func TestParseProgress(t *testing.T) {
+	text := `# HELP x
+registry_done_bytes{ownerUID="u"} 1.5e+06
+registry_total_bytes{ownerUID="u"} 3e+06
+registry_current_speed{ownerUID="u"} 7
+registry_progress{ownerUID="u"} 50
+registry_total_bytes nonsense
+registry_done_bytes{ownerUID="u"} NaN
+registry_done_bytes{ownerUID="u"} -1
+`
+	if diff := cmp.Diff(importer.Progress{Done: 1500000, Total: 3000000, BytesPerSecond: 7}, parseProgress(strings.NewReader(text))); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,206 @@
+package notation
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/notaryproject/notation-core-go/testhelper"
+	core "github.com/notaryproject/notation-go"
+	"github.com/notaryproject/notation-go/signer"
+	specs "github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/sources/oci"
+)
+
+// world is a real registry with one bundle in it.
+type world struct {
+	*testing.T
+	repository *oci.Repository
+	subject    ocispec.Descriptor
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	server, err := registry.NewServer(registry.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close(context.Background()) })
+	c := server.Credentials()
+	w := &world{T: t}
+	w.repository, err = oci.NewClient(egress.Policy{Allow: egress.Loopback}).Repository(oci.Remote{
+		URL: oci.Scheme + server.Addr() + "/team/vms", Insecure: true,
+		Logins: []oci.Login{{Scope: server.Addr(), Username: c.Username, Password: c.Password}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.subject = w.push("v1")
+	return w
+}
+
+func (w *world) push(tag string) ocispec.Descriptor {
+	w.Helper()
+	packed, err := oci.Pack(w.Context(), fstest.MapFS{"vm.yaml": {Data: []byte(tag)}}, "", oci.Annotations{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer packed.Close()
+	if err := w.repository.Push(w.Context(), packed, tag); err != nil {
+		w.Fatal(err)
+	}
+	_, subject, err := w.repository.Manifest(w.Context(), packed.Digest)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return subject
+}
+
+// sign signs one artifact and attaches the signature to another, as notation does
+// when they are the same.
+func (w *world) sign(signed, attached ocispec.Descriptor, key *rsa.PrivateKey, chain ...*x509.Certificate) {
+	w.Helper()
+	s, err := signer.NewGenericSigner(key, chain)
+	if err != nil {
+		w.Fatal(err)
+	}
+	const mediaType = "application/jose+json"
+	envelope, _, err := s.Sign(w.Context(), signed, core.SignerSignOptions{SignatureMediaType: mediaType})
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.attach(attached, mediaType, envelope)
+}
+
+func (w *world) attach(subject ocispec.Descriptor, mediaType string, envelope []byte) {
+	w.Helper()
+	layer, err := w.repository.PushBlob(w.Context(), mediaType, envelope)
+	if err != nil {
+		w.Fatal(err)
+	}
+	empty, err := w.repository.PushBlob(w.Context(), signatureArtifactType, []byte("{}"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	raw, err := json.Marshal(ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: signatureArtifactType,
+		Config: empty, Layers: []ocispec.Descriptor{layer}, Subject: &subject,
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	if err := w.repository.PushManifest(w.Context(), ocispec.MediaTypeImageManifest, raw, ""); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func secret(level, identity string, root *x509.Certificate) map[string][]byte {
+	return map[string][]byte{
+		PolicyKey: fmt.Appendf(nil, `{"version":"1.0","trustPolicies":[{"name":"all","registryScopes":["*"],
+			"signatureVerification":{"level":%q},"trustStores":["ca:company"],"trustedIdentities":[%q]}]}`, level, identity),
+		"root.crt": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}),
+	}
+}
+
+func (w *world) verify(data map[string][]byte) (string, error) {
+	w.Helper()
+	policy, err := ParsePolicy(data)
+	if err != nil {
+		w.Fatal(err)
+	}
+	v, err := New(policy, egress.Policy{})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return v.Verify(w.Context(), w.repository, w.repository.Name(), w.subject)
+}
+
+// CVE-2023-33959, CVE-2024-51491 and CVE-2024-56138 of notation-go: signatures
+// were accepted that nobody trusted had made.
+func TestCVE202333959And202451491Signatures(t *testing.T) {
+	root, leaf := testhelper.GetRSARootCertificate(), testhelper.GetRSALeafCertificate()
+	stranger := testhelper.GetRSASelfSignedSigningCertTuple("stranger")
+	chain := []*x509.Certificate{leaf.Cert, root.Cert}
+	tests := map[string]struct {
+		attach func(w *world)
+		data   map[string][]byte
+		says   string
+	}{
+		"by who is trusted":  {func(w *world) { w.sign(w.subject, w.subject, leaf.PrivateKey, chain...) }, secret("strict", "*", root.Cert), ""},
+		"by a trusted name":  {func(w *world) { w.sign(w.subject, w.subject, leaf.PrivateKey, chain...) }, secret("strict", "x509.subject: C=US, ST=WA, O=Notary", root.Cert), ""},
+		"by another name":    {func(w *world) { w.sign(w.subject, w.subject, leaf.PrivateKey, chain...) }, secret("strict", "x509.subject: C=US, ST=WA, O=Other", root.Cert), "trusted identities"},
+		"by a stranger":      {func(w *world) { w.sign(w.subject, w.subject, stranger.PrivateKey, stranger.Cert) }, secret("strict", "*", root.Cert), "any trusted certificate"},
+		"for another":        {func(w *world) { w.sign(w.push("v2"), w.subject, leaf.PrivateKey, chain...) }, secret("strict", "*", root.Cert), "mismatch"},
+		"not at all":         {func(*world) {}, secret("strict", "*", root.Cert), "no signature"},
+		"with garbage":       {func(w *world) { w.attach(w.subject, "application/jose+json", []byte("{}")) }, secret("strict", "*", root.Cert), ""},
+		"of an unknown kind": {func(w *world) { w.attach(w.subject, "text/plain", []byte("yes")) }, secret("strict", "*", root.Cert), ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			test.attach(w)
+			got, err := w.verify(test.data)
+			if strings.HasPrefix(name, "by") && test.says == "" {
+				if err != nil || got != leaf.Cert.Subject.String() {
+					t.Errorf("verify = %q, %v", got, err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrVerification) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("verify = %q, %v; want ErrVerification with %q", got, err, test.says)
+			}
+		})
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	root := testhelper.GetRSARootCertificate().Cert
+	good := secret("strict", "*", root)
+	tests := map[string]struct {
+		change func(map[string][]byte)
+		says   string
+	}{
+		"strict":                        {func(map[string][]byte) {}, ""},
+		"permissive":                    {func(d map[string][]byte) { d[PolicyKey] = secret("permissive", "*", root)[PolicyKey] }, ""},
+		"audit":                         {func(d map[string][]byte) { d[PolicyKey] = secret("audit", "*", root)[PolicyKey] }, "anybody's"},
+		"no policy":                     {func(d map[string][]byte) { delete(d, PolicyKey) }, PolicyKey},
+		"no JSON":                       {func(d map[string][]byte) { d[PolicyKey] = []byte("{") }, "JSON"},
+		"an empty policy":               {func(d map[string][]byte) { d[PolicyKey] = []byte("{}") }, PolicyKey},
+		"no certificate":                {func(d map[string][]byte) { delete(d, "root.crt") }, ".crt or .pem"},
+		"no PEM":                        {func(d map[string][]byte) { d["root.crt"] = []byte("x") }, "PEM"},
+		"only of a timestamp authority": {func(d map[string][]byte) { d["tsa.crt"] = d["root.crt"]; delete(d, "root.crt") }, ".crt or .pem"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			data := map[string][]byte{}
+			for k, v := range good {
+				data[k] = v
+			}
+			test.change(data)
+			_, err := ParsePolicy(data)
+			if test.says == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if !errors.Is(err, ErrPolicy) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("ParsePolicy() = %v, want ErrPolicy with %q", err, test.says)
+			}
+		})
+	}
+}

@@ -451,7 +451,7 @@ func TestParseRevision(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	for _, bad := range []string{"", "main", "main@" + commit, "main@sha1:abc", "sha256:" + commit} {
+	for _, bad := range []string{"", "main", "main@" + commit, "main@sha1:abc", "sha256:" + commit, "@sha1:" + commit} {
 		if got, err := git.ParseRevision(bad); err == nil {
 			t.Errorf("ParseRevision(%q) = %v, want an error", bad, got)
 		}

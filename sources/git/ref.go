@@ -63,7 +63,7 @@ func ParseRevision(s string) (Revision, error) {
 		ref, commit = s[:at], s[at+1:]
 	}
 	commit, found := strings.CutPrefix(commit, commitSeparator)
-	if !found || !fullSHA1.MatchString(commit) {
+	if !found || ref == "" && strings.HasPrefix(s, "@") || !fullSHA1.MatchString(commit) {
 		return Revision{}, fmt.Errorf("parse revision %q: want <ref>@sha1:<40 hexadecimal digits>", s)
 	}
 	return Revision{Ref: ref, Commit: commit}, nil

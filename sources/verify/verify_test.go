@@ -303,7 +303,7 @@ func generate(t *testing.T, format, dir string) (key string, value []byte) {
 
 func FuzzSignatures(f *testing.F) {
 	carol := ed(f)
-	alice := pgp(f, "alice", nil)
+	alice := pgp(f, "alice", &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
 	trusted, err := verify.ParseKeys(map[string][]byte{"carol": []byte(authorized(carol)), "alice": public(f, alice)})
 	if err != nil {
 		f.Fatal(err)

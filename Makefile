@@ -41,7 +41,7 @@ compiler:
 
 $(IMAGE): | packages
 	@mkdir -p $(@D)
-	@local/sampleimage/build.sh $@
+	@local/sampleimage/build.sh $@ || { hack/install-packages.sh --refresh && local/sampleimage/build.sh $@; }
 
 test: packages compiler bin/slipway-controlplane $(IMAGE) ## run all tests, with the race detector
 	SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane SLIPWAY_SAMPLE_IMAGE=$(IMAGE) CGO_ENABLED=1 go test -race -shuffle=on -timeout 25m ./...

@@ -62,7 +62,7 @@ download() {
 	done)
 	if [ -n "$missing" ]; then
 		(cd "$debs" && echo "$missing" | xargs apt-get download -qq 2>"$work/apt.err") ||
-			fail "cannot download packages: $(tail -n 1 "$work/apt.err")"
+			fail "cannot download packages ($(tail -n 1 "$work/apt.err")); run: apt-get update"
 	fi
 	echo "$uris" | awk '{print $2}'
 }

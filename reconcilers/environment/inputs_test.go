@@ -101,8 +101,8 @@ func TestUndeclaredVariable(t *testing.T) {
 	w.wantStalled(v1alpha1.RenderFailedReason, `spec.substitute: "no name" cannot be the name of a variable`)
 }
 
-// TestSecretsInRefusals lets the API server refuse an object with a secret in it: it quotes what it refuses.
-func TestSecretsInRefusals(t *testing.T) {
+// TestCVE_2025_23216 lets the API server refuse an object with a secret in it: it quotes what it refuses.
+func TestCVE_2025_23216(t *testing.T) {
 	w := newWorld(t)
 	w.create(&corev1.Secret{ObjectMeta: w.named("hidden"), StringData: map[string]string{"MODE": "hunter2hunter2"}})
 	w.spec(func(s *v1alpha1.EnvironmentSpec) {
@@ -116,7 +116,7 @@ func TestSecretsInRefusals(t *testing.T) {
 	w.wantNowhere("hunter2")
 }
 
-func TestSecretsInPlans(t *testing.T) {
+func TestCVE_2026_42880(t *testing.T) {
 	w := newWorld(t)
 	w.create(&corev1.Secret{ObjectMeta: w.named("hidden"), StringData: map[string]string{"PASSWORD": "hunter2"}})
 	w.spec(func(s *v1alpha1.EnvironmentSpec) {
@@ -178,8 +178,8 @@ func TestDecryption(t *testing.T) {
 	w.wantNowhere("AGE-SECRET-KEY")
 }
 
-// TestInputsAreReadAsTheServiceAccount: who may make an Environment must not thereby read every Secret of the namespace.
-func TestInputsAreReadAsTheServiceAccount(t *testing.T) {
+// TestCVE_2026_41050: who may make an Environment must not thereby read every Secret of the namespace.
+func TestCVE_2026_41050(t *testing.T) {
 	w := newWorld(t)
 	w.create(&corev1.Secret{ObjectMeta: w.named("hidden"), StringData: map[string]string{"COLOR": "hunter2", "PASSWORD": "x"}})
 	w.revoke()

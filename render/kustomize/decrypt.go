@@ -3,50 +3,76 @@ package kustomize
 import (
 	"bytes"
 	"errors"
+	"path"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"slipway.dev/slipway/render/decrypt"
 )
 
-// decrypt opens the encrypted documents of a file, in place, and shows kustomize the file in clear.
+// clearRoot is where kustomize sees files in clear: under their own path they stay encrypted, because a ConfigMap may be
+// made of them, too.
+const clearRoot = "/clear"
+
+// decrypt opens the encrypted documents of a file, in place. Their lines stay what they are.
 func (s *scan) decrypt(name string, documents []document) error {
-	var roots []*yaml.Node
-	line := 0
+	roots, line := rootsOf(documents)
+	if line == 0 {
+		return nil
+	}
+	s.sealed[name] = true
+	if err := s.keys.Nodes(roots); err != nil {
+		return sealedFile(name, line, err)
+	}
+	return nil
+}
+
+// rootsOf returns the roots of documents, and the line of the first that is encrypted; 0 when none is.
+func rootsOf(documents []document) (roots []*yaml.Node, line int) {
 	for _, d := range documents {
 		roots = append(roots, d.root)
 		if line == 0 && decrypt.Encrypted(d.root) {
 			line = d.root.Line
 		}
 	}
-	if line == 0 {
-		return nil
-	}
-	if err := s.keys.Nodes(roots); err != nil {
-		return sealedFile(name, line, err)
-	}
-	text, err := decrypt.Emit(roots)
-	if err != nil {
-		return sealedFile(name, line, err)
-	}
-	s.jail.extra[absolute(name)] = text
-	return nil
+	return roots, line
 }
 
-// decryptFile does the same for a file of any format that a Secret is generated from.
-func (s *scan) decryptFile(name string) error {
+// patchFile checks a patch and returns the path under which kustomize finds it in clear.
+func (s *scan) patchFile(m mention, value string) (string, error) {
+	name, documents, err := s.yamlFile(m, value)
+	if err != nil || !s.sealed[name] {
+		return value, err
+	}
+	roots, _ := rootsOf(documents)
+	text, err := decrypt.Emit(roots)
+	if err != nil {
+		return "", sealedFile(name, 0, err)
+	}
+	return s.showClear(name, text), nil
+}
+
+func (s *scan) showClear(name string, text []byte) string {
+	shown := path.Join(clearRoot, name)
+	s.jail.extra[shown] = text
+	return shown
+}
+
+// inputFile opens a file of any format that a Secret is generated from, and returns the path under which kustomize finds
+// it in clear; empty when it is not encrypted.
+func (s *scan) inputFile(name string) (string, error) {
 	content, err := s.jail.read(name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	clear, err := s.keys.File(name, content)
 	if err != nil {
-		return sealedFile(name, 0, err)
+		return "", sealedFile(name, 0, err)
 	}
-	if !bytes.Equal(clear, content) {
-		s.jail.extra[absolute(name)] = clear
+	if bytes.Equal(clear, content) {
+		return "", nil
 	}
-	return nil
+	return s.showClear(name, clear), nil
 }
 
 func sealedFile(name string, line int, err error) error {

@@ -27,7 +27,7 @@ func (s *scan) diagnose(dir string, err error) error {
 	if known != nil || file == "" {
 		file = path.Join(dir, konfig.DefaultKustomizationFileName())
 	}
-	words := strings.NewReplacer(treeRoot+"/", "", manifestRoot+"/", "", overlayRoot+"/", "", overlayRoot, "the overrides of the Environment").Replace(err.Error())
+	words := strings.NewReplacer(treeRoot+"/", "", manifestRoot+"/", "", clearRoot+"/", "", overlayRoot+"/", "", overlayRoot, "the overrides of the Environment").Replace(err.Error())
 	return &Error{File: file, Problem: "does not build: " + words}
 }
 

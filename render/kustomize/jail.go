@@ -29,11 +29,15 @@ type jail struct {
 	extra map[string][]byte                 // files of ours, by absolute path; they hide those of the tree
 	dirs  map[string]map[string]fs.FileMode // what stands in a directory of the tree, by relative path
 
+	sizes map[string]int // bytes of the files that were read
+	total int            // of those
+	most  int            // that it may be
+
 	failure error // of the tree itself, met by kustomize, which reports it as if the file were wrong
 }
 
 func newJail(t fs.FS) *jail {
-	return &jail{tree: t, extra: map[string][]byte{}, dirs: map[string]map[string]fs.FileMode{}}
+	return &jail{tree: t, extra: map[string][]byte{}, dirs: map[string]map[string]fs.FileMode{}, sizes: map[string]int{}, most: maxRead}
 }
 
 // absolute is the path that kustomize uses for one of the tree.
@@ -121,6 +125,11 @@ func (j *jail) read(name string) ([]byte, error) {
 	content, err := fs.ReadFile(j.tree, name)
 	if err != nil {
 		return nil, fmt.Errorf("read source file: %w", err)
+	}
+	j.total += len(content) - j.sizes[name]
+	j.sizes[name] = len(content)
+	if j.total > j.most {
+		return nil, &pathFault{path: name, problem: fmt.Sprintf("brings what is read over %d MiB; split the source into several Environments", j.most>>20)}
 	}
 	return content, nil
 }

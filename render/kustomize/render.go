@@ -107,7 +107,11 @@ func (s *scan) build(dir, root string) ([]*resource.Resource, error) {
 		if s.jail.failure != nil {
 			return nil, s.jail.failure
 		}
-		if o.err != nil {
+		var own *Error
+		switch {
+		case errors.As(o.err, &own):
+			return nil, own
+		case o.err != nil:
 			return nil, s.diagnose(dir, o.err)
 		}
 		return o.built, nil
@@ -115,14 +119,33 @@ func (s *scan) build(dir, root string) ([]*resource.Resource, error) {
 }
 
 func (s *scan) run(root string) ([]*resource.Resource, error) {
+	count, err := s.weigh(root)
+	if err != nil {
+		return nil, err
+	}
 	if built, ok := s.buildParts(root); ok {
 		return built, nil
+	}
+	if count > maxWhole {
+		return nil, s.tooLarge(root, count)
 	}
 	built, err := runKustomize(s.jail, root)
 	if err != nil {
 		return nil, err
 	}
 	return built.Resources(), nil
+}
+
+// tooLarge says why many objects cannot be built. A part of them may say better what is wrong.
+func (s *scan) tooLarge(root string, count int) error {
+	if s.partFault != nil {
+		return s.partFault
+	}
+	file, _ := relative(s.folders[root].file)
+	return &Error{
+		File: file, Problem: fmt.Sprintf("has %d objects that must be built together, more than %d", count, maxWhole),
+		Remedy: "split the source into several Environments, or do without replacements, configured name references, transformers and bases that are used twice",
+	}
 }
 
 func runKustomize(fsys filesys.FileSystem, root string) (built resmap.ResMap, err error) {

@@ -22,6 +22,10 @@ const (
 	maxKustomizations = 2_000
 	maxNesting        = 64
 	maxObjects        = 20_000
+	maxWhole          = 4_000     // objects that kustomize must see together
+	maxPatches        = 2_000     // in all kustomizations
+	maxPath           = 1_024     // bytes of a path
+	maxRead           = 128 << 20 // bytes of all files that are read
 )
 
 // scan reads all that a build will read, before kustomize does. It refuses what must not be built, knows afterwards
@@ -30,6 +34,7 @@ type scan struct {
 	ctx       context.Context //nolint:containedctx // lives as long as one render
 	jail      *jail
 	keys      *decrypt.Keys
+	sealed    map[string]bool // files with encrypted documents
 	stack     []string        // directories on the way down, for cycles
 	done      map[string]bool // kustomizations that were read
 	parsed    map[string][]place
@@ -41,14 +46,16 @@ type scan struct {
 	units       map[string][]unit  // objects by their file
 	generatedIn map[string][]place // objects of generators by their directory
 	patched     map[string]string  // positions of the objects that patches name, by patchKey
-	repeated    bool               // something is used more than once
-	references  bool               // name references are configured that kustomize follows
-	mergers     bool               // a generator changes what another made
+	patchCount  int
+	partFault   error // why a part did not build
+	repeated    bool  // something is used more than once
+	references  bool  // name references are configured that kustomize follows
+	mergers     bool  // a generator changes what another made
 }
 
 func newScan(ctx context.Context, j *jail, keys *decrypt.Keys) *scan {
 	return &scan{
-		ctx: ctx, jail: j, keys: keys, done: map[string]bool{}, parsed: map[string][]place{}, split: defaultSplitting,
+		ctx: ctx, jail: j, keys: keys, sealed: map[string]bool{}, done: map[string]bool{}, parsed: map[string][]place{}, split: defaultSplitting,
 		folders: map[string]*folder{}, units: map[string][]unit{}, generatedIn: map[string][]place{},
 	}
 }
@@ -95,6 +102,9 @@ func (m mention) fault(value, problem, remedy string) *Error {
 func (s *scan) resolve(m mention, value string) (name string, isDir bool, err error) {
 	if remote(value) {
 		return "", false, m.fault(value, fmt.Sprintf("%q is an address; nothing is fetched while rendering", value), "copy it into the source and name the copy")
+	}
+	if len(value) > maxPath {
+		return "", false, m.fault(value, fmt.Sprintf("a path is longer than %d bytes", maxPath), "shorten it")
 	}
 	name, err = tree.Resolve(m.dir, value)
 	if err != nil {
@@ -338,7 +348,7 @@ func (s *scan) objects(m mention, value, name string) ([]place, error) {
 	s.jail.extra[path.Join(manifestRoot, name)] = shown
 	s.places = append(s.places, places...)
 	if len(s.places) > maxObjects {
-		return nil, &Error{File: name, Problem: fmt.Sprintf("the source has more than %d objects", maxObjects), Remedy: "split it into several environments"}
+		return nil, tooManyObjects(name)
 	}
 	return places, nil
 }
@@ -365,18 +375,24 @@ func (s *scan) patches(m mention, k *types.Kustomization) error {
 	if err := k.FixKustomizationPreMarshalling(below{FileSystem: s.jail, dir: absolute(m.dir)}); err != nil {
 		return m.fault("", err.Error(), "")
 	}
-	var files []string
-	for _, p := range k.Patches {
-		files = append(files, p.Path)
+	if s.patchCount += len(k.Patches); s.patchCount > maxPatches {
+		return m.fault("", fmt.Sprintf("the source has more than %d patches", maxPatches), "write the values into the manifests, or split the source into several Environments")
 	}
-	for _, r := range k.Replacements {
-		files = append(files, r.Path)
-	}
-	for _, value := range files {
-		if value == "" {
+	for i, p := range k.Patches {
+		if p.Path == "" {
 			continue
 		}
-		if _, _, err := s.yamlFile(m, value); err != nil {
+		shown, err := s.patchFile(m, p.Path)
+		if err != nil {
+			return err
+		}
+		k.Patches[i].Path = shown
+	}
+	for _, r := range k.Replacements {
+		if r.Path == "" {
+			continue
+		}
+		if _, _, err := s.yamlFile(m, r.Path); err != nil {
 			return err
 		}
 	}
@@ -409,14 +425,19 @@ func (s *scan) generator(m mention, kind string, g *types.GeneratorArgs) error {
 	}
 	options.Annotations = merged(options.Annotations, map[string]string{OriginAnnotation: p.position()})
 	g.Options = &options
-	return s.generatorFiles(m, kind, *g)
+	if err := s.generatorFiles(m, kind, g.FileSources, true); err != nil {
+		return err
+	}
+	return s.generatorFiles(m, kind, g.EnvSources, false)
 }
 
-func (s *scan) generatorFiles(m mention, kind string, g types.GeneratorArgs) error {
-	for _, value := range slices.Concat(g.FileSources, g.EnvSources) {
-		file := value
-		if _, after, found := strings.Cut(value, "="); found {
-			file = after
+// generatorFiles checks the files of a generator. Of a Secret's files it names those in clear instead that are encrypted;
+// what is encrypted shall not be readable in a ConfigMap.
+func (s *scan) generatorFiles(m mention, kind string, values []string, keyed bool) error {
+	for i, value := range values {
+		key, file, found := strings.Cut(value, "=")
+		if !found {
+			key, file = path.Base(value), value
 		}
 		name, err := s.file(m, file)
 		if err != nil {
@@ -427,11 +448,53 @@ func (s *scan) generatorFiles(m mention, kind string, g types.GeneratorArgs) err
 			return err
 		}
 		if kind != "Secret" {
-			continue // what is encrypted shall not be readable in a ConfigMap
+			continue
 		}
-		if err := s.decryptFile(name); err != nil {
+		shown, err := s.inputFile(name)
+		switch {
+		case err != nil:
 			return err
+		case shown != "" && keyed:
+			values[i] = key + "=" + shown
+		case shown != "":
+			values[i] = shown
 		}
 	}
 	return nil
+}
+
+func tooManyObjects(file string) *Error {
+	return &Error{File: file, Problem: fmt.Sprintf("the source has more than %d objects", maxObjects), Remedy: "split it into several Environments"}
+}
+
+// weigh counts the objects that a build will have. A directory that is used in several places counts in each of them: a few
+// files that name each other twice come to more objects than there is memory.
+func (s *scan) weigh(root string) (int, error) {
+	known := map[string]int{}
+	var weigh func(dir string) int
+	weigh = func(dir string) int {
+		f := s.folders[dir]
+		if f == nil {
+			return 0
+		}
+		if n, found := known[dir]; found {
+			return n
+		}
+		n := len(s.generatedIn[dir])
+		for _, name := range slices.Concat(f.k.Resources, f.k.Components) {
+			if file, isFile := strings.CutPrefix(name, manifestRoot+"/"); isFile {
+				n += len(s.units[file])
+				continue
+			}
+			n += weigh(path.Join(dir, name))
+		}
+		known[dir] = min(n, maxObjects+1)
+		return known[dir]
+	}
+	n := weigh(root)
+	if n > maxObjects {
+		file, _ := relative(s.folders[root].file)
+		return n, tooManyObjects(file)
+	}
+	return n, nil
 }

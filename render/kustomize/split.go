@@ -33,7 +33,7 @@ type folder struct {
 }
 
 // buildParts builds a large source in parts and puts the results together in the order that one build would give. It
-// reports false when the parts could not be told apart from the whole, which is then built as a whole.
+// reports false when that cannot be told from the whole, which is then built as a whole.
 func (s *scan) buildParts(root string) ([]*resource.Resource, bool) {
 	if len(s.places) < s.split.from || !s.divisible() {
 		return nil, false
@@ -53,6 +53,7 @@ func (s *scan) buildParts(root string) ([]*resource.Resource, bool) {
 		}
 		m, err := runKustomize(part, root)
 		if err != nil || part.failure != nil {
+			s.partFault = err
 			return nil, false // the whole says better what is wrong
 		}
 		built = append(built, m.Resources()...)
@@ -163,7 +164,7 @@ func (s *scan) parts(order map[string]int) []map[string]bool {
 
 // part is a jail in which the source has only some of its objects. It reports false when there is nothing in it.
 func (s *scan) part(root string, members map[string]bool, generate bool) (*jail, bool) {
-	j := &jail{tree: s.jail.tree, extra: maps.Clone(s.jail.extra), dirs: s.jail.dirs}
+	j := &jail{tree: s.jail.tree, extra: maps.Clone(s.jail.extra), dirs: s.jail.dirs, sizes: s.jail.sizes, total: s.jail.total, most: s.jail.most}
 	p := &partial{scan: s, jail: j, members: members, generate: generate}
 	return j, p.folder(root)
 }
@@ -263,7 +264,11 @@ func (s *scan) patchedBy(p types.Patch, dir string) (position string, ok bool) {
 	text := []byte(p.Patch)
 	if p.Path != "" {
 		var err error
-		if text, err = s.jail.ReadFile(path.Join(dir, p.Path)); err != nil {
+		file := p.Path
+		if !path.IsAbs(file) {
+			file = path.Join(dir, file)
+		}
+		if text, err = s.jail.ReadFile(file); err != nil {
 			return "", false
 		}
 	}

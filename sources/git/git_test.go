@@ -289,6 +289,42 @@ func TestCommitFromAServerWithoutBareCommits(t *testing.T) {
 	}
 }
 
+// TestOldServers: all ways to fetch from a server that speaks version 0 only.
+func TestOldServers(t *testing.T) {
+	s := newServer(t)
+	first := s.head()
+	run(t, s.clone, "tag", "-a", "v1.0.0", "-m", "release")
+	second := s.commit(map[string]string{"vm.yaml": "second", "apps/vm.yaml": "app"})
+	s.push("--tags")
+	old := s.guarded(func(r *http.Request) bool { r.Header.Del("Git-Protocol"); return true })
+	old.Start()
+	defer old.Close()
+	remote := git.Remote{URL: old.URL + "/demo.git"}
+	tests := map[string]struct {
+		ref    git.Ref
+		commit string
+		o      git.Options
+		files  int
+	}{
+		"head":           {git.Ref{}, second, git.Options{}, 3},
+		"branch, sparse": {git.Ref{Branch: "main"}, second, git.Options{Sparse: []string{"apps"}}, 1},
+		"tag":            {git.Ref{Tag: "v1.0.0"}, first, git.Options{}, 2},
+		"range":          {git.Ref{SemVer: "1.x"}, first, git.Options{}, 2},
+		"commit":         {git.Ref{Commit: first}, first, git.Options{}, 2},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := newClient().Resolve(t.Context(), remote, test.ref)
+			if err != nil || got.Commit != test.commit {
+				t.Fatalf("Resolve() = %v, %v", got, err)
+			}
+			if files := list(t, fetch(t, remote, got, test.o)); len(files) != test.files {
+				t.Errorf("files: %v", files)
+			}
+		})
+	}
+}
+
 func TestHTTPCredentials(t *testing.T) {
 	s := newServer(t)
 	basic := func(r *http.Request) bool {

@@ -67,8 +67,11 @@ func (r *Reconciler) remove(ctx context.Context, vs *snapshotv1.VolumeSnapshot, 
 	if content == nil {
 		return nil
 	}
+	if err := r.letFree(ctx, content, contentProtection); err != nil {
+		return err
+	}
 	if err := client.IgnoreNotFound(r.Client.Delete(ctx, content)); err != nil {
 		return fmt.Errorf("delete VolumeSnapshotContent %s: %w", content.Name, err)
 	}
-	return r.letFree(ctx, content, contentProtection)
+	return nil
 }

@@ -47,7 +47,7 @@ func (r *Reconciler) take(ctx context.Context, vs *snapshotv1.VolumeSnapshot, co
 	case !errors.Is(err, volume.ErrNotFound):
 		return state{}, err
 	case told(content):
-		return state{lost: true, err: errLost}, nil
+		return state{lost: true, err: lostBefore(content)}, nil
 	}
 	return r.begin(ctx, vs, ptr.Deref(content.Spec.Source.VolumeHandle, ""))
 }
@@ -55,6 +55,14 @@ func (r *Reconciler) take(ctx context.Context, vs *snapshotv1.VolumeSnapshot, co
 // told tells whether it was said already when the snapshot was cut.
 func told(content *snapshotv1.VolumeSnapshotContent) bool {
 	return content.Status != nil && content.Status.CreationTime != nil
+}
+
+// lostBefore is what was said of a loss when it was noticed.
+func lostBefore(content *snapshotv1.VolumeSnapshotContent) error {
+	if e := content.Status.Error; e != nil && e.Message != nil {
+		return errors.New(*e.Message)
+	}
+	return errLost
 }
 
 // begin starts the copy: by the guest that has the disk open, or here.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
@@ -35,6 +36,8 @@ type Deps struct {
 	Clock     clock.PassiveClock
 	// Metrics may be nil.
 	Metrics *flow.Metrics
+	// Registry is told the phases of images; it may be nil.
+	Registry prometheus.Registerer
 	// CheckEvery is how often a ready image is looked for in DVCR; zero means
 	// five minutes.
 	CheckEvery time.Duration
@@ -49,6 +52,11 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	}
 	if err := index(context.Background(), mgr.GetFieldIndexer()); err != nil {
 		return err
+	}
+	if deps.Registry != nil {
+		if err := register(deps.Registry, mgr.GetClient()); err != nil {
+			return err
+		}
 	}
 	if err := add(mgr, virtualImage(), &v1alpha2.VirtualImageList{}, deps); err != nil {
 		return err

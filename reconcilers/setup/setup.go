@@ -148,7 +148,10 @@ func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	}
 	for _, add := range []func() error{
 		func() error {
-			return image.SetupWithManager(mgr, image.Deps{Desk: desk, Shelf: shelf, Login: image.Login(o.Credentials), Clock: c, Metrics: m})
+			return image.SetupWithManager(mgr, image.Deps{
+				Desk: desk, Shelf: shelf, Login: image.Login(o.Credentials), Authority: o.RegistryAuthority,
+				Clock: c, Metrics: m, Registry: metrics.Registry,
+			})
 		},
 		func() error {
 			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: shelf, Credentials: o.Credentials, Authority: o.RegistryAuthority, Clock: c, Metrics: m})

@@ -296,7 +296,7 @@ func TestPoliciesThatAcceptAnybody(t *testing.T) {
 
 // newSigstore makes authorities and a log of their own, and the trusted root that
 // names them.
-func newSigstore(t *testing.T) (*ca.VirtualSigstore, []byte) {
+func newSigstore(t testing.TB) (*ca.VirtualSigstore, []byte) {
 	t.Helper()
 	virtual, err := ca.NewVirtualSigstore()
 	if err != nil {
@@ -326,7 +326,7 @@ func statement(subject ocispec.Descriptor, predicate string) []byte {
 }
 
 // bundleOf writes what a virtual sigstore signed in the form of a bundle.
-func bundleOf(t *testing.T, e *ca.TestEntity, from *ca.TestEntity) []byte {
+func bundleOf(t testing.TB, e *ca.TestEntity, from *ca.TestEntity) []byte {
 	t.Helper()
 	content, err := e.VerificationContent()
 	if err != nil {
@@ -357,7 +357,7 @@ func bundleOf(t *testing.T, e *ca.TestEntity, from *ca.TestEntity) []byte {
 	return raw
 }
 
-func logEntriesOf(t *testing.T, e *ca.TestEntity) []*protorekor.TransparencyLogEntry {
+func logEntriesOf(t testing.TB, e *ca.TestEntity) []*protorekor.TransparencyLogEntry {
 	t.Helper()
 	entries, err := e.TlogEntries()
 	if err != nil {
@@ -370,7 +370,7 @@ func logEntriesOf(t *testing.T, e *ca.TestEntity) []*protorekor.TransparencyLogE
 	return out
 }
 
-func dsseOf(t *testing.T, e *dsse.Envelope) *protodsse.Envelope {
+func dsseOf(t testing.TB, e *dsse.Envelope) *protodsse.Envelope {
 	t.Helper()
 	payload, err := base64.StdEncoding.DecodeString(e.Payload)
 	if err != nil {
@@ -400,7 +400,10 @@ func TestKeyless(t *testing.T) {
 		trust  []Identity
 		says   string
 	}{
-		"by who is trusted": {func(w *world) { e := attest(w.subject, SignPredicate, who); w.attach(bundleMediaType, bundleOf(t, e, e)) }, trusted, mine, ""},
+		"by who is trusted": {func(w *world) {
+			e := attest(w.subject, SignPredicate, who)
+			w.attach(bundleMediaType, bundleOf(t, e, e))
+		}, trusted, mine, ""},
 		"by somebody else": {func(w *world) {
 			e := attest(w.subject, SignPredicate, "mallory@example.org")
 			w.attach(bundleMediaType, bundleOf(t, e, e))
@@ -409,8 +412,14 @@ func TestKeyless(t *testing.T) {
 			e := attest(w.subject, SignPredicate, "release@example.com.evil.org")
 			w.attach(bundleMediaType, bundleOf(t, e, e))
 		}, trusted, mine, "identity"},
-		"from another issuer": {func(w *world) { e := attest(w.subject, SignPredicate, who); w.attach(bundleMediaType, bundleOf(t, e, e)) }, trusted, []Identity{{"https://other.example", ".*"}}, "identity"},
-		"under another root":  {func(w *world) { e := attest(w.subject, SignPredicate, who); w.attach(bundleMediaType, bundleOf(t, e, e)) }, strangers, mine, "not trusted"},
+		"from another issuer": {func(w *world) {
+			e := attest(w.subject, SignPredicate, who)
+			w.attach(bundleMediaType, bundleOf(t, e, e))
+		}, trusted, []Identity{{"https://other.example", ".*"}}, "identity"},
+		"under another root": {func(w *world) {
+			e := attest(w.subject, SignPredicate, who)
+			w.attach(bundleMediaType, bundleOf(t, e, e))
+		}, strangers, mine, "not trusted"},
 		"for another artifact": {func(w *world) {
 			e := attest(w.push("v2"), SignPredicate, who)
 			w.attach(bundleMediaType, bundleOf(t, e, e))

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -229,13 +228,7 @@ func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
 		repo.git(t, "push", "--quiet")
 		s.healthyAt(t, strings.TrimSpace(repo.git(t, "rev-parse", "HEAD")))
 	}()
-	s.eventually(t, 2*time.Minute, fmt.Sprintf("the user is told %q", says), func(ctx context.Context) error {
-		conditions, err := bad.where(ctx, s, name)
-		if err != nil {
-			return err
-		}
-		return told(conditions, says)
-	})
+	s.isTold(t, bad.where, name, says...)
 	after, err := s.machine(t.Context())
 	if err != nil {
 		t.Fatal(err)

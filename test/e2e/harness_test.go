@@ -34,7 +34,8 @@ type stack struct {
 	process *exec.Cmd
 	exited  chan error
 	output  *bytes.Buffer
-	client  client.Client
+	client  client.WithWatch
+	mounted bool // DVCR has a disk of its own
 }
 
 func required(t *testing.T, name string) string {
@@ -54,8 +55,13 @@ func newStack(t *testing.T) *stack {
 		t.Fatal(err)
 	}
 	s := &stack{dir: dir, layout: platform.Layout{Root: filepath.Join(dir, "data")}}
+	must(t, os.MkdirAll(s.layout.DVCR(), 0o700))
+	must(t, s.mountRegistry())
 	t.Cleanup(func() {
 		s.cli(t, "down")
+		if err := s.unmountRegistry(); err != nil {
+			t.Error(err)
+		}
 		if t.Failed() {
 			t.Logf("data kept in %s; output of slipway up:\n%s", dir, s.tail())
 			return
@@ -77,7 +83,7 @@ func (s *stack) start(t *testing.T) {
 	}
 	s.exited = make(chan error, 1)
 	go func() { s.exited <- s.process.Wait() }()
-	s.eventually(t, 4*time.Minute, "the platform is up", func(context.Context) error {
+	s.eventually(t, 2*patience, "the platform is up", func(context.Context) error {
 		select {
 		case err := <-s.exited:
 			t.Fatalf("slipway up ended: %v\n%s", err, s.output)
@@ -103,7 +109,7 @@ func (s *stack) connect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+	if s.client, err = client.NewWithWatch(config, client.Options{Scheme: scheme}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -117,8 +123,8 @@ func (s *stack) interrupt(t *testing.T) {
 		if err != nil {
 			t.Fatalf("slipway up after Ctrl-C: %v\n%s", err, s.tail())
 		}
-	case <-time.After(2 * time.Minute):
-		t.Fatalf("slipway up did not end within two minutes of Ctrl-C\n%s", s.tail())
+	case <-time.After(patience):
+		t.Fatalf("slipway up did not end within %s of Ctrl-C\n%s", patience, s.tail())
 	}
 }
 
@@ -152,7 +158,7 @@ func (s *stack) binary(t *testing.T) string {
 // cli runs a slipway command and returns what it printed, with its error.
 func (s *stack) cli(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*bootTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.binary(t), append(args, "--data-dir", s.layout.Root)...)
 	// ssh passes everything after -- on, so global flags go first.
@@ -177,7 +183,7 @@ func (s *stack) must(t *testing.T, args ...string) string {
 // guest runs a command in the demo's machine.
 func (s *stack) guest(t *testing.T, command string) string {
 	t.Helper()
-	return strings.TrimSpace(s.must(t, "ssh", "web", "--", command))
+	return strings.TrimSpace(s.must(t, "ssh", "--timeout", bootTime.String(), "web", "--", command))
 }
 
 // eventually repeats a check until it has no error, and fails the test with the
@@ -206,10 +212,15 @@ func (s *stack) clone(t *testing.T) repository {
 		t.Fatal(err)
 	}
 	r := repository{dir: filepath.Join(s.dir, "clone")}
-	run(t, s.dir, "git", "clone", "--quiet", ready.GitURL, r.dir)
+	r.clone(t, ready.GitURL)
+	return r
+}
+
+func (r repository) clone(t *testing.T, url string) {
+	t.Helper()
+	run(t, filepath.Dir(r.dir), "git", "clone", "--quiet", url, r.dir)
 	r.git(t, "config", "user.name", "Tester")
 	r.git(t, "config", "user.email", "tester@example.com")
-	return r
 }
 
 func (r repository) git(t *testing.T, args ...string) string {

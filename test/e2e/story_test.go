@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -24,7 +23,7 @@ import (
 const namespace = "demo"
 
 // bootTime is how long a guest may take under software emulation on a busy machine.
-const bootTime = 5 * time.Minute
+const bootTime = 2 * patience
 
 func key(name string) client.ObjectKey { return client.ObjectKey{Namespace: namespace, Name: name} }
 
@@ -66,6 +65,8 @@ func TestStory(t *testing.T) {
 	killDuringImport(t, s)
 	s.healthyAt(t, "")
 	var repo repository
+	distant := newFar(t, s)
+	stalled := beginStall(t, distant)
 
 	steps := []struct {
 		name string
@@ -88,6 +89,11 @@ func TestStory(t *testing.T) {
 		}},
 		{"removing the machine retains its disk; a revert brings both together again", func(t *testing.T) { removeAndRevert(t, s, repo) }},
 		{"bad input is told clearly, harms nothing and heals", func(t *testing.T) { badInputs(t, s, repo) }},
+		{"an image server that falls silent is told, and the import goes on when it speaks again", func(t *testing.T) { endStall(t, s, stalled) }},
+		{"the Git server away: the last state goes on", func(t *testing.T) { gitServerAway(t, s, distant) }},
+		{"DVCR away in mid-import", func(t *testing.T) { registryAway(t, s, distant) }},
+		{"disk space gone in mid-import", func(t *testing.T) { spaceGone(t, s, distant) }},
+		{"the controller killed in mid-apply: the end is the same", func(t *testing.T) { killDuringApply(t, s, distant) }},
 		{"the controller killed: the guest runs on and is adopted", func(t *testing.T) { killController(t, s) }},
 		{"QEMU killed: the machine starts again", func(t *testing.T) { killGuest(t, s) }},
 		{"Ctrl-C leaves no process; the next start finds machines and disks", func(t *testing.T) { stopAndStart(t, s) }},
@@ -103,12 +109,12 @@ func TestStory(t *testing.T) {
 // killDuringImport kills the controller as soon as the image is on its way, which
 // is also in the middle of applying what stands behind it, and starts it again.
 func killDuringImport(t *testing.T, s *stack) {
-	s.eventually(t, time.Minute, "the image is being imported", func(ctx context.Context) error {
+	s.eventually(t, patience, "the image is being imported", func(ctx context.Context) error {
 		image := &v1alpha2.VirtualImage{}
 		if err := s.client.Get(ctx, key("sample"), image); err != nil {
 			return err
 		}
-		if image.Status.Phase != v1alpha2.ImageProvisioning {
+		if image.Status.Phase != v1alpha2.ImageProvisioning && image.Status.Phase != v1alpha2.ImageReady {
 			return fmt.Errorf("phase %s", image.Status.Phase)
 		}
 		return nil
@@ -124,7 +130,7 @@ func moreCores(t *testing.T, s *stack, repo repository) {
 		t.Errorf("slipway plan does not say that the change restarts the machine:\n%s", planned)
 	}
 	repo.push(t, "Give web a second core")
-	s.eventually(t, time.Minute, "the change awaits a restart", func(ctx context.Context) error {
+	s.eventually(t, patience, "the change awaits a restart", func(ctx context.Context) error {
 		vm, err := s.machine(ctx)
 		if err != nil {
 			return err
@@ -155,7 +161,7 @@ func removeAndRevert(t *testing.T, s *stack, repo repository) {
 		t.Fatal(err)
 	}
 	repo.push(t, "Retire web")
-	s.eventually(t, 2*time.Minute, "the machine is gone", func(ctx context.Context) error {
+	s.eventually(t, patience, "the machine is gone", func(ctx context.Context) error {
 		if _, err := s.machine(ctx); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("get machine: %v", err)
 		}
@@ -168,7 +174,7 @@ func removeAndRevert(t *testing.T, s *stack, repo repository) {
 		t.Fatal(err)
 	}
 	repo.push(t, "Retire its disk, too")
-	s.eventually(t, 2*time.Minute, "the disk is listed as retained", func(context.Context) error {
+	s.eventually(t, patience, "the disk is listed as retained", func(context.Context) error {
 		if out := s.must(t, "get", "disks"); !strings.Contains(out, "retained") {
 			return fmt.Errorf("slipway get disks:\n%s", out)
 		}
@@ -247,7 +253,7 @@ func stopAndStart(t *testing.T, s *stack) {
 
 func notes(t *testing.T, s *stack, repo repository) {
 	head := strings.TrimSpace(repo.git(t, "rev-parse", "HEAD"))
-	s.eventually(t, time.Minute, "the commit has a note", func(context.Context) error {
+	s.eventually(t, patience, "the commit has a note", func(context.Context) error {
 		repo.git(t, "fetch", "--quiet", "--force", "origin", "refs/notes/slipway:refs/notes/slipway")
 		if out := repo.git(t, "log", "--notes=slipway", "-1", "--format=%N", head); !strings.Contains(strings.ToLower(out), "healthy") {
 			return fmt.Errorf("note of %s: %q", head, out)

@@ -47,7 +47,7 @@ func newSSH(g *globals) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&o.user, "username", "l", "root", "user to log in as")
 	cmd.Flags().StringVarP(&o.identity, "identity-file", "i", "", "private key (default: the demo's key in the data directory)")
-	cmd.Flags().DurationVar(&o.timeout, "timeout", time.Minute, "how long to wait for the guest to answer")
+	cmd.Flags().DurationVar(&o.timeout, "timeout", 2*time.Minute, "how long to wait for the guest to answer")
 	return cmd
 }
 
@@ -155,11 +155,30 @@ func dialOnce(ctx context.Context, where func(context.Context) (string, error), 
 	if err != nil {
 		return nil, err
 	}
-	conn, err := ssh.Dial("tcp", address, config)
+	conn, err := (&net.Dialer{Timeout: config.Timeout}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
-	return conn, nil
+	client, err := handshake(ctx, conn, address, config)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("dial %s: %w", address, err), ignoreClosed(conn.Close()))
+	}
+	return client, nil
+}
+
+// handshake ends with the context: QEMU takes connections before the guest is up,
+// and keeps them when the guest hangs.
+func handshake(ctx context.Context, conn net.Conn, address string, config *ssh.ClientConfig) (*ssh.Client, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	c, channels, requests, err := ssh.NewClientConn(conn, address, config)
+	if err != nil {
+		stop()
+		return nil, err //nolint:wrapcheck // wrapped by dialOnce
+	}
+	if !stop() {
+		return nil, ctx.Err() //nolint:wrapcheck // wrapped by dialOnce
+	}
+	return ssh.NewClient(c, channels, requests), nil
 }
 
 func sshSession(conn *ssh.Client, command string) error {

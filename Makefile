@@ -15,7 +15,7 @@ IMAGE := $(CACHE)/sample-$(IMAGE_KEY).qcow2
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench bench-source e2e packages compiler clean
+.PHONY: help run build test lint generate verify bench bench-source bench-render e2e packages compiler clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ bench: packages build $(IMAGE) ## measure beside the peers, print a table and JS
 
 bench-source: ## measure fetches, polls and signatures beside git, print a table and JSON
 	go run ./test/bench/source -json -
+
+bench-render: ## measure renders beside kustomize, print a table and JSON
+	go run ./test/bench/render -json -
 
 clean: ## remove what was built here (caches outside the repository stay)
 	rm -rf bin

@@ -2,6 +2,7 @@ package kustomize
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
@@ -11,7 +12,6 @@ import (
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"slipway.dev/slipway/render/decrypt"
 	"slipway.dev/slipway/sources/tree"
@@ -250,8 +250,9 @@ func (s *scan) show(dir string, f *folder) error {
 	return nil
 }
 
+// kustomizationText is a kustomization as JSON, which is YAML that is written and read fast.
 func kustomizationText(k *types.Kustomization) ([]byte, error) {
-	text, err := sigsyaml.Marshal(k)
+	text, err := json.Marshal(k)
 	if err != nil {
 		return nil, fmt.Errorf("encode kustomization: %w", err)
 	}

@@ -157,11 +157,12 @@ func parallel(name string, n, rounds int, j job) (figure, error) {
 			wg.Go(func() { errs[i] = j() })
 		}
 		wg.Wait()
-		return cmpErr(errs)
+		return first(errs)
 	})
 }
 
-func cmpErr(errs []error) error {
+// first returns the first error.
+func first(errs []error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err

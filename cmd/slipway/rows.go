@@ -45,6 +45,21 @@ var views = []view{
 		},
 	},
 	{
+		names:  []string{"bundles", "bundle", "ocirepositories", "ocirepo"},
+		kind:   func() client.Object { return &v1alpha1.OCIRepository{} },
+		list:   func() client.ObjectList { return &v1alpha1.OCIRepositoryList{} },
+		header: []string{"BUNDLE", "URL", "READY", "REVISION", "MESSAGE"},
+		row: func(obj client.Object, _ map[string]bool) []string {
+			b := obj.(*v1alpha1.OCIRepository)
+			ready, message := readiness(b.Status.Conditions)
+			revision := ""
+			if b.Status.Artifact != nil {
+				revision = shortRevision(b.Status.Artifact.Revision)
+			}
+			return []string{b.Name, b.Spec.URL, ready, revision, message}
+		},
+	},
+	{
 		names:  []string{"environments", "environment", "env", "envs"},
 		kind:   func() client.Object { return &v1alpha1.Environment{} },
 		list:   func() client.ObjectList { return &v1alpha1.EnvironmentList{} },
@@ -70,6 +85,16 @@ var views = []view{
 		},
 	},
 	{
+		names:  []string{"clusterimages", "clusterimage", "clustervirtualimages", "cvi"},
+		kind:   func() client.Object { return &v1alpha2.ClusterVirtualImage{} },
+		list:   func() client.ObjectList { return &v1alpha2.ClusterVirtualImageList{} },
+		header: []string{"CLUSTER IMAGE", "PHASE", "PROGRESS", "SIZE", "MESSAGE"},
+		row: func(obj client.Object, retained map[string]bool) []string {
+			i := obj.(*v1alpha2.ClusterVirtualImage)
+			return []string{i.Name, phase(i, string(i.Status.Phase), retained), bar(i.Status.Progress, ""), i.Status.Size.Unpacked, problem(i, v1alpha2.SchemeGroupVersion.WithKind(v1alpha2.ClusterVirtualImageKind))}
+		},
+	},
+	{
 		names:  []string{"disks", "disk", "virtualdisks", "vd"},
 		kind:   func() client.Object { return &v1alpha2.VirtualDisk{} },
 		list:   func() client.ObjectList { return &v1alpha2.VirtualDiskList{} },
@@ -81,6 +106,16 @@ var views = []view{
 				machines = append(machines, m.Name)
 			}
 			return []string{d.Name, phase(d, string(d.Status.Phase), retained), bar(d.Status.Progress, ""), d.Status.Capacity, strings.Join(machines, ","), problem(d, v1alpha2.SchemeGroupVersion.WithKind(v1alpha2.VirtualDiskKind))}
+		},
+	},
+	{
+		names:  []string{"snapshots", "snapshot", "virtualdisksnapshots", "vdsnapshot"},
+		kind:   func() client.Object { return &v1alpha2.VirtualDiskSnapshot{} },
+		list:   func() client.ObjectList { return &v1alpha2.VirtualDiskSnapshotList{} },
+		header: []string{"SNAPSHOT", "PHASE", "DISK", "MESSAGE"},
+		row: func(obj client.Object, retained map[string]bool) []string {
+			s := obj.(*v1alpha2.VirtualDiskSnapshot)
+			return []string{s.Name, phase(s, string(s.Status.Phase), retained), s.Spec.VirtualDiskName, problem(s, v1alpha2.SchemeGroupVersion.WithKind(v1alpha2.VirtualDiskSnapshotKind))}
 		},
 	},
 	{
@@ -235,12 +270,12 @@ func bar(progress, speed string) string {
 }
 
 func shortRevision(revision string) string {
-	branch, commit, found := strings.Cut(revision, "@sha1:")
+	branch, commit, found := strings.Cut(revision, "@")
 	if !found {
 		branch, commit = "", revision
 	}
-	if len(commit) > 10 {
-		commit = commit[:10]
+	if _, digits, named := strings.Cut(commit, ":"); named && len(digits) > 10 {
+		commit = digits[:10]
 	}
 	if branch == "" {
 		return commit

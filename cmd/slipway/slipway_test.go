@@ -76,6 +76,8 @@ func TestShortRevision(t *testing.T) {
 		"main@sha1:" + commit:   "main@0123456789",
 		"sha1:abc":              "sha1:abc",
 		"refs/x@sha1:" + commit: "refs/x@0123456789",
+		"v1@sha256:" + commit:   "v1@0123456789",
+		"sha256:" + commit:      "0123456789",
 	} {
 		if got := shortRevision(revision); got != want {
 			t.Errorf("shortRevision(%q) = %q, want %q", revision, got, want)

@@ -23,7 +23,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.dir, "dir", "", "work there and keep it (default: a temporary directory)")
 	flag.StringVar(&o.json, "json", "", "also write the figures to this file")
-	flag.StringVar(&o.packages, "packages", "linux-image-amd64,systemd-sysv,openssh-server,python3,vim,perl,git", "Debian packages of the root file system")
+	flag.StringVar(&o.packages, "packages", "systemd-sysv,openssh-server,python3,perl,vim", "Debian packages of the root file system")
 	flag.StringVar(&o.large, "large", "64G", "virtual size of the large image; empty leaves it out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

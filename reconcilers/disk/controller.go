@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/utils/clock"
@@ -17,6 +18,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/image/wake"
+	"slipway.dev/slipway/reconcilers/internal/census"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
@@ -34,6 +36,8 @@ type Deps struct {
 	Clock   clock.PassiveClock
 	// Metrics may be nil.
 	Metrics *flow.Metrics
+	// Registry takes the metrics of the kind; nil means none.
+	Registry prometheus.Registerer
 	// DefaultStorageClass is used by disks that name none; empty means the
 	// cluster's default.
 	DefaultStorageClass string
@@ -59,6 +63,9 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		return err
 	}
 	c := mgr.GetClient()
+	if err := census.Register(deps.Registry, c, counted()); err != nil {
+		return err
+	}
 	r := reconciler(newEngine(c, deps), flow.Deps{
 		Client:   c,
 		Recorder: mgr.GetEventRecorder(controllerName),

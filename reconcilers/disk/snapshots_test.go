@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +21,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2/annotations"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/upload"
+	"slipway.dev/slipway/reconcilers/internal/census"
 )
 
 func uploadDisk() *v1alpha2.VirtualDisk {
@@ -272,5 +275,28 @@ func TestALateClassWaitsForItsNode(t *testing.T) {
 	w.run(t, vd)
 	if vd.Status.Phase != v1alpha2.DiskProvisioning {
 		t.Errorf("phase %s, want Provisioning on the node", vd.Status.Phase)
+	}
+}
+
+func TestDisksAreCounted(t *testing.T) {
+	vd := blankDisk("1Gi")
+	w := ready(t, vd)
+	registry := prometheus.NewRegistry()
+	if err := census.Register(registry, w.client, counted()); err != nil {
+		t.Fatal(err)
+	}
+	want := `# HELP d8_virtualization_virtualdisk_capacity_bytes The size of the disk.
+# TYPE d8_virtualization_virtualdisk_capacity_bytes gauge
+d8_virtualization_virtualdisk_capacity_bytes{name="root",namespace="team",uid="u1"} 1.073741824e+09
+# HELP d8_virtualization_virtualdisk_status_in_use Whether something uses the disk.
+# TYPE d8_virtualization_virtualdisk_status_in_use gauge
+d8_virtualization_virtualdisk_status_in_use{name="root",namespace="team",uid="u1"} 0
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want),
+		"d8_virtualization_virtualdisk_capacity_bytes", "d8_virtualization_virtualdisk_status_in_use"); err != nil {
+		t.Error(err)
+	}
+	if got, err := testutil.GatherAndCount(registry, "d8_virtualization_virtualdisk_status_phase"); err != nil || got != 11 {
+		t.Errorf("%d series of phases: %v", got, err)
 	}
 }

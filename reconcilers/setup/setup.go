@@ -154,7 +154,9 @@ func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 			})
 		},
 		func() error {
-			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: shelf, Credentials: o.Credentials, Authority: o.RegistryAuthority, Clock: c, Metrics: m})
+			return disk.SetupWithManager(mgr, disk.Deps{
+				Desk: desk, Shelf: shelf, Credentials: o.Credentials, Authority: o.RegistryAuthority, Clock: c, Metrics: m, Registry: metrics.Registry,
+			})
 		},
 		func() error {
 			return class.SetupWithManager(mgr, class.Deps{Namespace: o.Namespace, SingleNode: o.SingleNode, Clock: c, Metrics: m})
@@ -169,7 +171,7 @@ func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 			})
 		},
 		func() error {
-			return snapshot.SetupWithManager(mgr, snapshot.Deps{Freezer: o.Freezer, Clock: c, Metrics: m})
+			return snapshot.SetupWithManager(mgr, snapshot.Deps{Freezer: o.Freezer, Clock: c, Metrics: m, Registry: metrics.Registry})
 		},
 		func() error { return operation.SetupWithManager(mgr, operation.Deps{Clock: c, Metrics: m}) },
 		func() error { return refuse.SetupWithManager(mgr, refuse.Deps{Clock: c, Metrics: m}) },

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	virtv1 "kubevirt.io/api/core/v1"
@@ -17,6 +18,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/reconcilers/image/wake"
+	"slipway.dev/slipway/reconcilers/internal/census"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
@@ -38,6 +40,8 @@ type Deps struct {
 	Clock   clock.PassiveClock
 	// Metrics may be nil.
 	Metrics *flow.Metrics
+	// Registry takes the metrics of the kind; nil means none.
+	Registry prometheus.Registerer
 }
 
 // SetupWithManager adds the controller of VirtualDiskSnapshot.
@@ -53,6 +57,9 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		return err
 	}
 	c := mgr.GetClient()
+	if err := census.Register(deps.Registry, c, counted()); err != nil {
+		return err
+	}
 	r := reconciler(&engine{client: c, freezer: deps.Freezer, clock: deps.Clock}, flow.Deps{
 		Client:   c,
 		Recorder: mgr.GetEventRecorder(controllerName),

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/reconcilers/internal/census"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 )
 
@@ -393,5 +396,22 @@ func TestSubresourcesOfKubeVirt(t *testing.T) {
 	status = http.StatusNotFound
 	if err := k.Thaw(t.Context(), instance); err != nil {
 		t.Errorf("an instance that is gone needs no thaw: %v", err)
+	}
+}
+
+func TestSnapshotsAreCounted(t *testing.T) {
+	snapshot := nightly()
+	w := newWorld(t, snapshot, readyDisk(), claim())
+	w.run(snapshot)
+	registry := prometheus.NewRegistry()
+	if err := census.Register(registry, w.client, counted()); err != nil {
+		t.Fatal(err)
+	}
+	want := `# HELP d8_virtualization_virtualdisksnapshot_info What the snapshot is of.
+# TYPE d8_virtualization_virtualdisksnapshot_info gauge
+d8_virtualization_virtualdisksnapshot_info{name="nightly",namespace="team",uid="s1",virtualdisk="root",volumesnapshot="nightly"} 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "d8_virtualization_virtualdisksnapshot_info"); err != nil {
+		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // stands for any driver that is not the file system
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -472,3 +473,25 @@ func wantFile(t *testing.T, path string, want [sha256.Size]byte) {
 }
 
 var _ disk.FaceMaker = registry.Faces{}
+
+// TestOtherStorage keeps everything in a storage driver that is not the file system.
+func TestOtherStorage(t *testing.T) {
+	s := start(t, registry.Config{Dir: t.TempDir(), Storage: &registry.Storage{Driver: "inmemory"}})
+	raw := noisy(1, 3*mib)
+	repo, _ := pushDisk(t, s, "vi/team/debian", "v1", raw)
+	b, err := content.FetchAll(t.Context(), repo, faceOf(t, repo, "v1", disk.FaceRaw))
+	if err != nil || !bytes.Equal(unzstd(t, b), raw) {
+		t.Errorf("the raw face is not the disk: %v", err)
+	}
+	repositories, err := s.Inventory().Repositories(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"vi/team/debian"}, repositories); diff != "" {
+		t.Errorf("repositories (-want +got):\n%s", diff)
+	}
+	blobs, err := s.Inventory().Blobs(t.Context())
+	if err != nil || len(blobs) < 8 {
+		t.Errorf("the inventory lists %d blobs, %v", len(blobs), err)
+	}
+}

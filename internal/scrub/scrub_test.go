@@ -53,7 +53,7 @@ func TestErrorKeepsItsKind(t *testing.T) {
 	if s.Error(nil) != nil {
 		t.Error("nil became an error")
 	}
-	if err := fs.ErrExist; s.Error(err) != err {
+	if got := s.Error(fs.ErrExist); got.Error() != fs.ErrExist.Error() || errors.Unwrap(got) != nil {
 		t.Error("an error without secrets was changed")
 	}
 }

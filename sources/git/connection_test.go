@@ -376,7 +376,7 @@ func TestGitHubApp(t *testing.T) {
 	}
 	answers := map[string]func(http.ResponseWriter){
 		"refused": func(w http.ResponseWriter) {
-			http.Error(w, `{"message":"Integration suspended ghs_abcdefghijklmnopqrstuvwx"}`, 403)
+			http.Error(w, `{"message":"Integration suspended ghs_abcdefghijklmnopqrstuvwx"}`, http.StatusForbidden)
 		},
 		"no token": func(w http.ResponseWriter) { w.WriteHeader(201); _, _ = w.Write([]byte(`{}`)) },
 		"expired": func(w http.ResponseWriter) {

@@ -112,45 +112,58 @@ func parseModules(text []byte) (map[string]string, error) {
 	if len(text) > maxModulesFile {
 		return nil, fmt.Errorf("%w: .gitmodules has more than %d bytes", errModule, maxModulesFile)
 	}
-	urls := map[string]string{}
-	var dir, from string
-	keep := func() {
-		if dir != "" && from != "" {
-			urls[dir] = from
-		}
-		dir, from = "", ""
-	}
+	m := &modulesFile{urls: map[string]string{}}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' || line[0] == ';' {
-			continue
-		}
-		if line[0] == '[' {
-			keep()
-			continue
-		}
-		key, value, err := setting(line)
-		if err != nil {
+		if err := m.line(strings.TrimSpace(line)); err != nil {
 			return nil, fmt.Errorf("%w: .gitmodules, line %d: %w", errModule, number, err)
 		}
-		switch key {
-		case "path":
-			clean, err := tree.Resolve(".", value)
-			if err != nil || clean != value {
-				return nil, fmt.Errorf("%w: .gitmodules, line %d: %q is not a path in the repository", errModule, number, value)
-			}
-			dir = value
-		case "url":
-			if strings.HasPrefix(value, "-") {
-				return nil, fmt.Errorf("%w: .gitmodules, line %d: %q is not a URL", errModule, number, value)
-			}
-			from = value
-		}
 	}
-	keep()
-	return urls, nil
+	m.section()
+	return m.urls, nil
+}
+
+// modulesFile is what is known of a .gitmodules so far.
+type modulesFile struct {
+	urls      map[string]string
+	path, url string // of the section that is read
+}
+
+// section ends a section.
+func (m *modulesFile) section() {
+	if m.path != "" && m.url != "" {
+		m.urls[m.path] = m.url
+	}
+	m.path, m.url = "", ""
+}
+
+func (m *modulesFile) line(line string) error {
+	if line == "" || line[0] == '#' || line[0] == ';' {
+		return nil
+	}
+	if line[0] == '[' {
+		m.section()
+		return nil
+	}
+	key, value, err := setting(line)
+	if err != nil {
+		return err
+	}
+	switch key {
+	case "path":
+		clean, err := tree.Resolve(".", value)
+		if err != nil || clean != value {
+			return fmt.Errorf("%q is not a path in the repository", value)
+		}
+		m.path = value
+	case "url":
+		if strings.HasPrefix(value, "-") {
+			return fmt.Errorf("%q is not a URL", value)
+		}
+		m.url = value
+	}
+	return nil
 }
 
 // setting reads a line "key = value".

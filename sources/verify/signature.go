@@ -2,14 +2,13 @@ package verify
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
 	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 	"golang.org/x/crypto/ssh"
-
-	"errors"
 )
 
 var (

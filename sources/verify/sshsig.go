@@ -17,6 +17,8 @@ const (
 	gitNamespace = "git"
 	// minRSA is the smallest RSA key that is taken seriously, in bits.
 	minRSA = 2048
+	// dsa is the type of keys that are too short by definition.
+	dsa = "ssh-dss"
 )
 
 // sshSignature is a detached SSH signature.
@@ -75,7 +77,7 @@ func parseSSHParts(rawKey []byte, hash string, raw []byte) (*sshSignature, error
 
 // strong refuses what nobody should sign with any more.
 func (s *sshSignature) strong() error {
-	if s.signature.Format == ssh.KeyAlgoRSA || s.key.Type() == ssh.InsecureKeyAlgoDSA {
+	if s.signature.Format == ssh.KeyAlgoRSA || s.key.Type() == dsa {
 		return fmt.Errorf("it is made with the algorithm %s, which is broken", s.signature.Format)
 	}
 	if s.key.Type() != ssh.KeyAlgoRSA {

@@ -311,7 +311,7 @@ func (s *scan) content(e entry) (Hash, error) {
 		return Hash{}, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	sink := hash.Hash(nil)
-	var w io.Writer = io.Discard
+	w := io.Discard
 	if e.form < offsetDelta {
 		sink = newHash(e.form, e.size)
 		w = sink

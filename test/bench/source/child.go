@@ -90,7 +90,10 @@ func child(ctx context.Context, raw string, w io.Writer) error {
 	}
 	got.Growth = peak - before
 	runtime.KeepAlive(client)
-	return json.NewEncoder(w).Encode(got)
+	if err := json.NewEncoder(w).Encode(got); err != nil {
+		return fmt.Errorf("write figures: %w", err)
+	}
+	return nil
 }
 
 // fetch does what a controller does with a new revision.

@@ -32,7 +32,7 @@ func gitFigures(ctx context.Context, o options) ([]figure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the Git server: %w", err)
 	}
-	defer server.Close()
+	defer server.Close() //nolint:errcheck // the measurement is over
 	if err := server.Start(ctx); err != nil {
 		return nil, fmt.Errorf("start the Git server: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,18 +20,17 @@ import (
 func newGet(g *globals) *cobra.Command {
 	var output outputFlag
 	var allNamespaces bool
-	kinds := []string{"all"}
-	for _, v := range views {
-		kinds = append(kinds, v.names[0])
-	}
 	cmd := &cobra.Command{
-		Use:   "get [sources|environments|images|disks|vms|all] [NAME]",
+		Use:   "get [" + strings.Join(viewNames(), "|") + "] [NAME]",
 		Short: "List what is there, and how it is",
+		Long: `List what is there, and how it is: with no argument all kinds of which there is
+something. MESSAGE says what keeps an object from being healthy; it is empty for
+one that is.`,
 		Example: `  slipway get                 everything
   slipway get disks           the disks; those that left Git are marked as retained
   slipway get vms web -o yaml`,
-		Args:              cobra.MaximumNArgs(2),
-		ValidArgsFunction: cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp),
+		Args:              atMostArgs(2, "a kind and a name"),
+		ValidArgsFunction: completeGet(g),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			selected, name, err := selectViews(args)
 			if err != nil {
@@ -49,6 +49,29 @@ func newGet(g *globals) *cobra.Command {
 	output.register(cmd)
 	cmd.Flags().BoolVarP(&allNamespaces, "all-namespaces", "A", false, "list in all namespaces")
 	return cmd
+}
+
+// viewNames are the kinds that can be listed.
+func viewNames() []string {
+	names := []string{"all"}
+	for _, v := range views {
+		names = append(names, v.names[0])
+	}
+	return names
+}
+
+// completeGet completes a kind, and then the name of one of its objects.
+func completeGet(g *globals) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return viewNames(), cobra.ShellCompDirectiveNoFileComp
+		}
+		v, err := findView(args[0])
+		if err != nil || len(args) > 1 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return completeNames(g, v.list)(cmd, nil, toComplete)
+	}
 }
 
 func selectViews(args []string) (selected []view, name string, err error) {
@@ -73,30 +96,45 @@ func get(ctx context.Context, out io.Writer, c *connection, selected []view, nam
 	all := &unstructured.UnstructuredList{}
 	all.SetAPIVersion("v1")
 	all.SetKind("List")
-	for i, v := range selected {
+	var tables []table
+	for _, v := range selected {
 		list, err := listOf(ctx, c, v, name)
 		if err != nil {
 			return err
 		}
-		if output != "table" {
-			if err := collect(all, list, c.Scheme()); err != nil {
-				return err
-			}
-			continue
+		if err := collect(all, list, c.Scheme()); err != nil {
+			return err
 		}
 		t, err := v.tableOf(list, retained)
 		if err != nil {
 			return err
 		}
+		if len(t.rows) > 0 {
+			tables = append(tables, t)
+		}
+	}
+	if output == "table" {
+		writeTables(out, tables, c.namespace)
+		return nil
+	}
+	return output.printObject(out, all)
+}
+
+// writeTables leaves out kinds of which there is nothing.
+func writeTables(out io.Writer, tables []table, namespace string) {
+	for i, t := range tables {
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
 		t.write(out)
 	}
-	if output == "table" {
-		return nil
+	switch {
+	case len(tables) > 0:
+	case namespace == metav1.NamespaceAll:
+		fmt.Fprintln(out, "There is nothing.")
+	default:
+		fmt.Fprintf(out, "There is nothing in namespace %s; -A looks in all.\n", namespace)
 	}
-	return output.printObject(out, all)
 }
 
 func listOf(ctx context.Context, c *connection, v view, name string) (client.ObjectList, error) {

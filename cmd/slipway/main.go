@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -70,6 +71,10 @@ planned, applied and booted, and its health goes back to the commit.
   slipway up DIR        the same for the manifests of a local repository`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(out)
 	root.SetErr(errOut)
@@ -87,13 +92,50 @@ planned, applied and booted, and its health goes back to the commit.
 		newConsole(g), newSSH(g), newStart(g), newStop(g), newRestart(g),
 		newBundle(), newImage(g), newReconcile(g), newVersion(),
 	)
+	markUsage(root)
 	return root
+}
+
+// knownCommand refuses a command that there is not.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	near := root.SuggestionsFor(args[0])
+	if len(near) == 0 {
+		return fmt.Errorf("there is no command %q", args[0])
+	}
+	return fmt.Errorf("there is no command %q; is it %s?", args[0], strings.Join(near, " or "))
+}
+
+// markUsage makes wrong arguments of any command errors of the command line.
+func markUsage(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		markUsage(sub)
+	}
+}
+
+func atMostArgs(n int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("want at most %s, got %d arguments", what, len(args))
+		}
+		return nil
+	}
 }
 
 func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usageError{fmt.Errorf("want %s, got %d arguments", what, len(args))}
+			return fmt.Errorf("want %s, got %d arguments", what, len(args))
 		}
 		return nil
 	}

@@ -36,7 +36,10 @@ func newReconcile(g *globals) *cobra.Command {
 // requestReconcile asks for the source first, then for the Environment itself,
 // which also runs when the source did not move.
 func requestReconcile(ctx context.Context, c client.Client, env *v1alpha1.Environment) error {
-	source := &v1alpha1.GitRepository{}
+	var source client.Object = &v1alpha1.GitRepository{}
+	if env.Spec.SourceRef.Kind == v1alpha1.OCIRepositoryKind {
+		source = &v1alpha1.OCIRepository{}
+	}
 	key := client.ObjectKey{Namespace: env.Namespace, Name: env.Spec.SourceRef.Name}
 	if err := c.Get(ctx, key, source); err != nil {
 		return fmt.Errorf("find the Environment's source %s: %w", key, err)

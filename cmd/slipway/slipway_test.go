@@ -27,6 +27,10 @@ func TestExitCodes(t *testing.T) {
 	}{
 		"version":                    {args: []string{"version"}, want: 0, says: "slipway "},
 		"help":                       {args: []string{"--help"}, want: 0, says: "up --demo"},
+		"no command":                 {args: nil, want: 0, says: "up --demo"},
+		"an unknown command":         {args: []string{"restrat", "web"}, want: exitUsage, says: "is it restart?"},
+		"too many arguments":         {args: []string{"build", "one", "two"}, want: exitUsage, says: "--help"},
+		"get of too much":            {args: []string{"get", "vms", "web", "db"}, want: exitUsage, says: "a kind and a name"},
 		"an unknown flag":            {args: []string{"get", "--nonsense"}, want: exitUsage, says: "--help"},
 		"up without a source":        {args: []string{"up"}, want: exitUsage, says: "--demo"},
 		"up with two sources":        {args: []string{"up", "--demo", "."}, want: exitUsage, says: "leave DIR or URL out"},

@@ -37,7 +37,7 @@ and disks as they were.`,
 		Example: `  slipway up --demo
   slipway up . --path vms --wait --timeout 5m
   slipway up https://git.example.com/team/vms.git --detach`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMostArgs(1, "one directory or URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(g, args); err != nil {
 				return err

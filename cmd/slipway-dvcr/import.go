@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+	"oras.land/oras-go/v2/registry/remote"
 
+	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/internal/egress"
@@ -102,6 +104,7 @@ func newRunner(order importer.Order, o importOptions) (*importer.Runner, error) 
 		Concurrency: 1,
 		Egress:      egress.Policy{Allow: order.Allow},
 		Volumes:     mounted(o.volume),
+		Faces:       func(r *remote.Repository) disk.FaceMaker { return registry.Faces{Repository: r} },
 	}), nil
 }
 

@@ -143,18 +143,18 @@ func (t *task) copyDisk(ctx context.Context, from *remote.Repository, ref string
 	}
 	t.meter.begin(0, info.StoredSize)
 	var copied atomic.Int64
-	o := oras.CopyOptions{CopyGraphOptions: oras.CopyGraphOptions{Concurrency: 2}}
 	done := func(_ context.Context, d ocispec.Descriptor) error {
 		n := copied.Add(d.Size)
 		t.meter.downloaded(n)
 		t.meter.consumed(n)
 		return nil
 	}
-	o.PostCopy, o.OnCopySkipped = done, done
-	if _, err := oras.Copy(ctx, verifying{from}, ref, t.repo, t.tag, o); err != nil {
+	o := oras.CopyGraphOptions{Concurrency: 2, PostCopy: done, OnCopySkipped: done}
+	result, err := t.copyArtifact(ctx, verifying{from}, ref, o)
+	if err != nil {
 		return nil, fmt.Errorf("copy disk: %w", copyError(err))
 	}
-	return resultOf(info, t.meter.average()), nil
+	return result, nil
 }
 
 // copyError tells which of the two registries failed.
@@ -256,7 +256,7 @@ func choosePlatform(entries []ocispec.Descriptor, architecture string) ([]ocispe
 	return fit[:min(len(fit), maxEntries)], nil
 }
 
-func fetchJSON(ctx context.Context, repo *remote.Repository, desc ocispec.Descriptor, into any) error {
+func fetchJSON(ctx context.Context, repo content.Fetcher, desc ocispec.Descriptor, into any) error {
 	if desc.Size > maxManifest {
 		return fmt.Errorf("%w: its manifest is %d bytes long", ErrNotDiskImage, desc.Size)
 	}

@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"oras.land/oras-go/v2/registry/remote"
 
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/dvcr/registry"
 )
 
 func artifactJob(name string) importer.Job {
@@ -49,6 +52,32 @@ func TestMountArtifact(t *testing.T) {
 		if state := finishJob(t, newRunner(t, reg, loopback()), job); !errors.Is(state.Err, want) {
 			t.Errorf("%s failed with %v, want %v", name, state.Err, want)
 		}
+	}
+}
+
+// TestFaces makes the forms that others read: at import, and anew for a copy.
+func TestFaces(t *testing.T) {
+	reg := dvcr(t).Client()
+	raw := rawDisk(1, 2*mib)
+	o := loopback()
+	o.Faces = func(r *remote.Repository) disk.FaceMaker { return registry.Faces{Repository: r} }
+	r := newRunner(t, reg, o)
+	first := httpJob(serve(t, raw))
+	for _, job := range []importer.Job{first, artifactJob(first.Destination)} {
+		job.ID = job.Destination
+		if state := finishJob(t, r, job); state.Err != nil {
+			t.Fatal(state.Err)
+		}
+		name, tag, _ := strings.Cut(job.Destination, ":")
+		repo, err := reg.Repository(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := disk.Inspect(t.Context(), repo, tag)
+		if diff := cmp.Diff(disk.FaceKinds(), info.Faces); err != nil || diff != "" {
+			t.Errorf("%s (%v), faces (-want +got):\n%s", job.Destination, err, diff)
+		}
+		same(t, stored(t, reg, job.Destination), raw)
 	}
 }
 

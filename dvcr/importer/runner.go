@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
+	"oras.land/oras-go/v2/registry/remote"
 
+	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/upload"
 	"slipway.dev/slipway/internal/egress"
 )
@@ -36,6 +38,8 @@ type Options struct {
 	UploadTimeout time.Duration
 	// Volumes opens volumes that images are made from; nil refuses such jobs.
 	Volumes Volumes
+	// Faces makes the forms in which other programs, such as KubeVirt and CDI, read the disks of a repository; nil makes none.
+	Faces func(*remote.Repository) disk.FaceMaker
 	// Egress says which addresses sources may lie at.
 	Egress egress.Policy
 	// Architecture is chosen from images for several, in Go's spelling; empty means this machine's.

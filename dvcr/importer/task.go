@@ -320,7 +320,13 @@ func (t *task) push(ctx context.Context, src disk.Source, describe func() disk.S
 	if err != nil {
 		return disk.Info{}, err
 	}
+	var faces disk.FaceMaker
+	if t.options.Faces != nil {
+		faces = t.options.Faces(t.repo)
+	}
 	return disk.Push(ctx, src, t.repo, t.tag, disk.PushOptions{
+		Faces:          faces,
+		Architecture:   t.options.Architecture,
 		Describe:       describe,
 		Bases:          bases,
 		MaxVirtualSize: t.options.MaxVirtualSize,

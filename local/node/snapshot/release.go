@@ -7,6 +7,7 @@ import (
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -56,7 +57,7 @@ func (r *Reconciler) remove(ctx context.Context, vs *snapshotv1.VolumeSnapshot, 
 	r.jobs.Forget(job.Name(vs))
 	pending, err := r.Snapshots.GetPending(id)
 	if err == nil {
-		_, err = r.Guests.CloseCopy(ctx, pending.Guest, id)
+		_, err = r.Guests.CloseCopy(ctx, types.UID(pending.Guest), id)
 	}
 	if err != nil && !errors.Is(err, volume.ErrNotFound) {
 		return err

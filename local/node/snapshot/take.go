@@ -7,6 +7,7 @@ import (
 	"time"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 
 	"slipway.dev/slipway/local/node/job"
@@ -99,7 +100,7 @@ func (r *Reconciler) beginLive(ctx context.Context, id, of string) (state, bool,
 		return state{}, true, err
 	}
 	defer release()
-	pending, err := r.Snapshots.Begin(ctx, id, r.Volumes, of, guest)
+	pending, err := r.Snapshots.Begin(ctx, id, r.Volumes, of, string(guest))
 	if err != nil {
 		return state{}, true, err
 	}
@@ -129,7 +130,7 @@ func (r *Reconciler) follow(ctx context.Context, p volume.Pending, told bool) (s
 	if p.Closing {
 		return r.finish(ctx, p, told)
 	}
-	c, err := r.Guests.CopyState(ctx, p.Guest, p.ID)
+	c, err := r.Guests.CopyState(ctx, types.UID(p.Guest), p.ID)
 	switch {
 	case err != nil:
 		return s, err
@@ -139,7 +140,7 @@ func (r *Reconciler) follow(ctx context.Context, p volume.Pending, told bool) (s
 		}
 		return r.finish(ctx, p, told)
 	case c.Failure != "":
-		_, err := r.Guests.CloseCopy(ctx, p.Guest, p.ID)
+		_, err := r.Guests.CloseCopy(ctx, types.UID(p.Guest), p.ID)
 		return r.drop(p, told, errors.Join(fmt.Errorf("the guest's copy of its disk failed: %s", c.Failure), err))
 	case !c.Known:
 		return r.drop(p, told, nil)
@@ -150,7 +151,7 @@ func (r *Reconciler) follow(ctx context.Context, p volume.Pending, told bool) (s
 // finish closes the file and completes the record.
 func (r *Reconciler) finish(ctx context.Context, p volume.Pending, told bool) (state, error) {
 	s := state{cut: p.Created, size: p.Size, again: followEvery}
-	closed, err := r.Guests.CloseCopy(ctx, p.Guest, p.ID)
+	closed, err := r.Guests.CloseCopy(ctx, types.UID(p.Guest), p.ID)
 	if err != nil {
 		return s, err
 	}

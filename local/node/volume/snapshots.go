@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"slipway.dev/slipway/local/node/qemu"
 )
 
@@ -24,9 +22,9 @@ type Snapshots struct {
 // Pending is a snapshot that a guest's QEMU writes. Its record is on disk before QEMU begins.
 type Pending struct {
 	Record
-	Volume  string    `json:"volume"`
-	Guest   types.UID `json:"guest"`   // the instance whose QEMU writes it
-	Closing bool      `json:"closing"` // all is written; QEMU was told to close the file
+	Volume  string `json:"volume"`
+	Guest   string `json:"guest"`   // the instance whose QEMU writes it
+	Closing bool   `json:"closing"` // all is written; QEMU was told to close the file
 }
 
 const pendingFile = "pending.json"
@@ -35,21 +33,7 @@ const pendingFile = "pending.json"
 // What a guest writes goes on.
 func OpenSnapshots(dir string, bases *Bases, now func() time.Time) (*Snapshots, error) {
 	s := &Snapshots{dir: dir, bases: bases, now: now}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open snapshots: %w", err)
-	}
-	ids, err := list(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		if _, err := s.look(id); errors.Is(err, ErrNotFound) {
-			if err := os.RemoveAll(filepath.Join(dir, id)); err != nil {
-				return nil, fmt.Errorf("remove half-made snapshot: %w", err)
-			}
-		}
-	}
-	return s, nil
+	return s, open(dir, s.look)
 }
 
 // File is the disk of a snapshot.
@@ -135,7 +119,7 @@ func (s *Snapshots) complete(r Record) error {
 
 // Begin makes the file that a guest's QEMU copies the disk of a volume into. All the room that the copy can need is taken
 // beforehand: a copy that ran out of it would fail the guest's own writes.
-func (s *Snapshots) Begin(ctx context.Context, id string, of *Store, volume string, guest types.UID) (Pending, error) {
+func (s *Snapshots) Begin(ctx context.Context, id string, of *Store, volume, guest string) (Pending, error) {
 	want, err := s.describe(ctx, id, of, volume)
 	if err != nil {
 		return Pending{}, err

@@ -49,21 +49,26 @@ const (
 // Open makes the store ready: volumes that an earlier process left half-made are removed.
 func Open(dir string, bases *Bases, now func() time.Time) (*Store, error) {
 	s := &Store{dir: dir, bases: bases, now: now, reserved: map[string]bool{}}
+	return s, open(dir, s.Get)
+}
+
+// open makes a directory ready: what has no record is half-made, and removed.
+func open(dir string, get func(id string) (Record, error)) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("open volumes: %w", err)
+		return fmt.Errorf("open volumes: %w", err)
 	}
 	ids, err := list(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, id := range ids {
-		if _, err := s.Get(id); errors.Is(err, ErrNotFound) {
+		if _, err := get(id); errors.Is(err, ErrNotFound) {
 			if err := os.RemoveAll(filepath.Join(dir, id)); err != nil {
-				return nil, fmt.Errorf("remove half-made volume: %w", err)
+				return fmt.Errorf("remove half-made volume: %w", err)
 			}
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // list are the ids below a directory.

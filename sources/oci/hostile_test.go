@@ -48,7 +48,7 @@ func (h *hostile) host() string { return strings.TrimPrefix(h.server.URL, "http:
 func (h *hostile) repository(logins ...Login) *Repository {
 	h.Helper()
 	c := NewClient(egress.Policy{Allow: egress.Loopback}, WithTempDir(h.TempDir()))
-	r, err := c.Repository(Remote{URL: Scheme + h.host() + "/x", Insecure: true, Logins: logins, Timeout: 20 * time.Second})
+	r, err := c.Repository(Remote{URL: Scheme + h.host() + "/x", Insecure: true, Logins: logins, Timeout: 10 * time.Minute})
 	if err != nil {
 		h.Fatal(err)
 	}

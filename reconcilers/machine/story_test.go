@@ -387,6 +387,7 @@ func TestStory(t *testing.T) {
 		t.Errorf("the guest has %d cores after the restart", second.Spec.Domain.CPU.Cores)
 	}
 	s.completed("restart")
+	s.phase(v1alpha2.MachineRunning)
 	s.reason("ConfigurationApplied", "ConfigurationApplied")
 
 	s.operate("stop", v1alpha2.OperationStop)

@@ -81,6 +81,8 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		Watches(&v1alpha2.VirtualMachine{}, handler.EnqueueRequestsFromMapFunc(disksToWake), builder.WithPredicates(machineUse())).
 		Watches(&v1alpha2.VirtualImage{}, enqueueBy(c, sourceIndex, imageKey)).
 		Watches(&v1alpha2.ClusterVirtualImage{}, enqueueBy(c, sourceIndex, imageKey)).
+		Watches(&v1alpha2.VirtualImage{}, handler.EnqueueRequestsFromMapFunc(diskToWake)).
+		Watches(&v1alpha2.ClusterVirtualImage{}, handler.EnqueueRequestsFromMapFunc(diskToWake)).
 		Watches(&v1alpha2.VirtualDiskSnapshot{}, enqueueBy(c, sourceIndex, imageKey)).
 		Watches(&v1alpha2.VirtualDiskSnapshot{}, handler.EnqueueRequestsFromMapFunc(diskOfSnapshot)).
 		Watches(&storagev1.StorageClass{}, enqueueUnfilled(c)).

@@ -23,6 +23,9 @@ type attachments struct {
 	// machine wants it; active tells that it is more than waiting to be started.
 	holder string
 	active bool
+	// image is one that is being made from the disk, empty when none is. No machine
+	// gets the disk meanwhile.
+	image string
 }
 
 // findMachines sets machines and keeps the protection finalizer while one holds
@@ -32,7 +35,11 @@ func (e *engine) findMachines(ctx context.Context, s *scope) flow.Outcome {
 	if err := e.client.List(ctx, &machines, client.InNamespace(s.disk.Namespace), client.MatchingFields{diskIndex: s.disk.Name}); err != nil {
 		return flow.Fail("MachinesUnknown", fmt.Errorf("list machines that name disk %s: %w", s.disk.Name, err))
 	}
-	s.machines = attach(s.old.AttachedToVirtualMachines, machines.Items)
+	image, err := e.imageFrom(ctx, s.disk)
+	if err != nil {
+		return flow.Fail("ImagesUnknown", err)
+	}
+	s.machines = attach(s.old.AttachedToVirtualMachines, machines.Items, image)
 	if err := guard.Keep(ctx, e.client, s.disk, finalizers.VirtualDiskProtection, s.held()); err != nil {
 		return flow.Fail("NotProtected", err)
 	}
@@ -43,7 +50,7 @@ func (e *engine) findMachines(ctx context.Context, s *scope) flow.Outcome {
 // started holds a disk that has data, unless the disk is being deleted already:
 // it will not start then.
 func (s *scope) held() bool {
-	if s.machines.active {
+	if s.machines.active || s.machines.image != "" {
 		return true
 	}
 	return s.machines.holder != "" && s.filled() && !s.deleting()
@@ -51,15 +58,16 @@ func (s *scope) held() bool {
 
 // attach decides which machine may use a disk: the one that uses it already;
 // else the one it was given to before, while that waits to be started; else the
-// oldest that waits. A machine that is off has no claim.
-func attach(before []v1alpha2.AttachedVirtualMachine, machines []v1alpha2.VirtualMachine) attachments {
-	a := attachments{known: true}
+// oldest that waits. A machine that is off has no claim, and one that waits has
+// none while an image is made from the disk.
+func attach(before []v1alpha2.AttachedVirtualMachine, machines []v1alpha2.VirtualMachine, image string) attachments {
+	a := attachments{known: true, image: image}
 	byAge := slices.Clone(machines)
 	slices.SortFunc(byAge, older)
 	if i := slices.IndexFunc(byAge, isActive); i >= 0 {
 		a.holder, a.active = byAge[i].Name, true
 	}
-	if a.holder == "" {
+	if a.holder == "" && image == "" {
 		a.holder = nextHolder(before, byAge)
 	}
 	for _, vm := range byAge {

@@ -14,6 +14,9 @@ import (
 
 // awaitMachines lets the deletion of a disk on once no machine has it.
 func (e *engine) awaitMachines(_ context.Context, s *scope) flow.Outcome {
+	if s.machines.image != "" {
+		return flow.Wait(vdcondition.UsedForImageCreation, 0, "%s is being made from the disk", s.machines.image)
+	}
 	if s.held() {
 		return flow.Wait(vdcondition.AttachedToVirtualMachine, 0, "machine %s uses the disk; stop it or take the disk off it", s.machines.holder)
 	}

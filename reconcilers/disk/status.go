@@ -156,6 +156,10 @@ func reportMachines(status *v1alpha2.VirtualDiskStatus, c flow.Conditions, s *sc
 		return
 	}
 	status.AttachedToVirtualMachines = s.machines.list
+	if s.machines.image != "" && !s.machines.active {
+		c.True(vdcondition.InUseType, vdcondition.UsedForImageCreation, s.machines.image+" is being made from the disk")
+		return
+	}
 	if s.held() {
 		c.True(vdcondition.InUseType, vdcondition.AttachedToVirtualMachine, "used by machine "+s.machines.holder)
 		return

@@ -15,11 +15,12 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
-// Fields under which the cache finds machines by the disks they name, snapshots
-// by their disk, and disks by what they are made from and the Secret they pull
+// Fields under which the cache finds machines by the disks they name, images and
+// snapshots by their disk, and disks by what they are made from and the Secret they pull
 // with.
 const (
 	diskIndex     = "disk.machines"
+	imageIndex    = "disk.images"
 	snapshotIndex = "disk.snapshots"
 	sourceIndex   = "disk.source"
 	secretIndex   = "disk.pullSecret"
@@ -34,6 +35,8 @@ func index(ctx context.Context, indexer client.FieldIndexer) error {
 	}{
 		{&v1alpha2.VirtualMachine{}, diskIndex, disksOfMachine},
 		{&v1alpha2.VirtualDiskSnapshot{}, snapshotIndex, snapshotDisk},
+		{&v1alpha2.VirtualImage{}, imageIndex, diskOfImage},
+		{&v1alpha2.ClusterVirtualImage{}, imageIndex, diskOfImage},
 		{&v1alpha2.VirtualDisk{}, sourceIndex, sourceOfDisk},
 		{&v1alpha2.VirtualDisk{}, secretIndex, secretOfDisk},
 	}

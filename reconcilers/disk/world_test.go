@@ -71,6 +71,8 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 			&v1alpha2.VirtualMachine{}, &v1alpha2.VirtualDiskSnapshot{}, &snapshotv1.VolumeSnapshot{}, &cdiv1.DataVolume{}, &corev1.PersistentVolumeClaim{}).
 		WithIndex(&v1alpha2.VirtualMachine{}, diskIndex, disksOfMachine).
 		WithIndex(&v1alpha2.VirtualDiskSnapshot{}, snapshotIndex, snapshotDisk).
+		WithIndex(&v1alpha2.VirtualImage{}, imageIndex, diskOfImage).
+		WithIndex(&v1alpha2.ClusterVirtualImage{}, imageIndex, diskOfImage).
 		WithInterceptorFuncs(interceptor.Funcs{Create: w.createOrDeny}).
 		Build()
 	w.restart()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,9 +92,22 @@ func (o *upOptions) complete(g *globals, args []string) error {
 	return nil
 }
 
+// heapGoal is the heap, in bytes, above which memory is collected more eagerly. An
+// import makes much garbage quickly; at rest a platform stays far below.
+const heapGoal = 96 << 20
+
+// limitMemory keeps an import from taking twice the memory that it needs. Who sets
+// GOMEMLIMIT knows better.
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(heapGoal)
+	}
+}
+
 // up runs the platform in this process until it is interrupted, or with --wait
 // until its health is known.
 func up(ctx context.Context, out io.Writer, o upOptions) error {
+	limitMemory()
 	p, err := platform.Start(ctx, o.Options, newProgress(out))
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ IMAGE := $(CACHE)/sample-$(IMAGE_KEY).qcow2
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench bench-source bench-render e2e packages compiler clean
+.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e packages compiler clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,7 +34,7 @@ bin/%: $(SOURCES)
 	@go build -v -ldflags "-s -w -X slipway.dev/slipway/internal/version.Version=$(VERSION)" -o $@ ./cmd/$* 2>&1 | hack/progress.sh
 
 packages:
-	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt)
+	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt dvcr/registry/packages.txt)
 
 compiler:
 	@hack/install-packages.sh gcc libc6-dev
@@ -67,6 +67,10 @@ bench-source: ## measure fetches, polls and signatures beside git, print a table
 
 bench-render: ## measure renders beside kustomize, print a table and JSON
 	go run ./test/bench/render -json -
+
+bench-disk: packages ## measure how disks are kept, beside other ways
+	@hack/install-packages.sh $$(cat test/bench/disk/packages.txt)
+	go run ./test/bench/disk
 
 clean: ## remove what was built here (caches outside the repository stay)
 	rm -rf bin

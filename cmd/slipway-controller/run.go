@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"oras.land/oras-go/v2/registry/remote"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +19,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
+	image "slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/internal/egress"
@@ -121,7 +123,11 @@ func useRegistry(into *setup.Options, o *options, policy egress.Policy) (*import
 		with = append(with, registry.WithRoots(roots))
 	}
 	dvcr := registry.NewClient(o.registryAddress, credentials, with...)
-	imports := importer.NewRunner(dvcr, importer.Options{Dir: filepath.Join(o.dataDir, "imports"), Egress: policy})
+	imports := importer.NewRunner(dvcr, importer.Options{
+		Dir: filepath.Join(o.dataDir, "imports"), Egress: policy,
+		// KubeVirt and CDI read images in their own forms.
+		Faces: func(r *remote.Repository) image.FaceMaker { return registry.Faces{Repository: r} },
+	})
 	into.Imports, into.Repositories = imports, dvcr
 	into.RegistryAddress, into.RegistryAuthority = o.registryAddress, authority
 	into.Credentials = disk.Credentials{Username: credentials.Username, Password: credentials.Password}

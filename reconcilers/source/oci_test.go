@@ -6,10 +6,13 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -253,7 +256,8 @@ func TestBundleCredentials(t *testing.T) {
 		"a Secret": {v1alpha1.OCIRepositorySpec{}, nil, v1alpha1.SucceededReason, ""},
 		"a ServiceAccount's pull secrets": {
 			v1alpha1.OCIRepositorySpec{ServiceAccountName: "other"},
-			[]client.Object{&corev1.ServiceAccount{ObjectMeta: object, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "login"}}}}, v1alpha1.SucceededReason, "",
+			[]client.Object{&corev1.ServiceAccount{ObjectMeta: object, ImagePullSecrets: []corev1.LocalObjectReference{{Name: "login"}}}},
+			v1alpha1.SucceededReason, "",
 		},
 		"a ServiceAccount without any": {
 			v1alpha1.OCIRepositorySpec{ServiceAccountName: "other"}, []client.Object{&corev1.ServiceAccount{ObjectMeta: object}}, v1alpha1.AuthenticationFailedReason, "wants credentials",
@@ -263,7 +267,8 @@ func TestBundleCredentials(t *testing.T) {
 		"another kind of Secret": {v1alpha1.OCIRepositorySpec{SecretRef: named("other")}, []client.Object{&corev1.Secret{ObjectMeta: object}}, v1alpha1.AuthenticationFailedReason, "kubectl create secret docker-registry"},
 		"certificates that are none": {
 			v1alpha1.OCIRepositorySpec{CertSecretRef: named("other")},
-			[]client.Object{&corev1.Secret{ObjectMeta: object, Data: map[string][]byte{"ca.crt": []byte("s3cr3t")}}}, v1alpha1.AuthenticationFailedReason, "ca.crt holds no certificate",
+			[]client.Object{&corev1.Secret{ObjectMeta: object, Data: map[string][]byte{"ca.crt": []byte("s3cr3t")}}},
+			v1alpha1.AuthenticationFailedReason, "ca.crt holds no certificate",
 		},
 		"a proxy without an address": {v1alpha1.OCIRepositorySpec{ProxySecretRef: named("other")}, []client.Object{&corev1.Secret{ObjectMeta: object}}, v1alpha1.AuthenticationFailedReason, "the key address is missing"},
 	}
@@ -414,5 +419,44 @@ func TestBundleVerificationPolicies(t *testing.T) {
 				t.Errorf("SourceVerified = %+v, want %q", c, test.text)
 			}
 		})
+	}
+}
+
+// CVE-2024-31216 of Flux: credentials stood where others read. Whatever a registry
+// repeats, neither the status nor an event holds them.
+func TestBundleCVE202431216CredentialsStayOutOfStatusAndEvents(t *testing.T) {
+	w := newBundleWorld(t, v1alpha1.OCIRepositorySpec{SecretRef: &v1alpha1.LocalObjectReference{Name: "wrong"}})
+	const password = "wr0ng-pa55w0rd"
+	echo := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		_, sent, set := r.BasicAuth()
+		if !set {
+			rw.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			rw.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		http.Redirect(rw, r, "http://"+sent+".invalid/"+r.Header.Get("Authorization"), http.StatusTemporaryRedirect)
+	}))
+	defer echo.Close()
+	host := strings.TrimPrefix(echo.URL, "http://")
+	if err := w.client.Create(t.Context(), dockerSecret(t, "wrong", host, registry.Credentials{Username: "me", Password: password})); err != nil {
+		t.Fatal(err)
+	}
+	w.repo.Spec.URL = oci.Scheme + host + "/x"
+	if err := w.client.Update(t.Context(), w.repo); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.run()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	status, jsonErr := json.Marshal(w.repo)
+	if jsonErr != nil {
+		t.Fatal(jsonErr)
+	}
+	said := err.Error() + string(status) + strings.Join(w.events.Drain(), "\n")
+	for _, secret := range []string{password, base64.StdEncoding.EncodeToString([]byte("me:" + password))} {
+		if strings.Contains(said, secret) {
+			t.Errorf("%q stands in: %s", secret, said)
+		}
 	}
 }

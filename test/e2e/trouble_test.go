@@ -161,7 +161,7 @@ func registryAway(t *testing.T, s *stack, f *far) {
 	server := newImageServer(t, 4*mebibyte)
 	f.importing(t, "homeless", server)
 	must(t, unix.Mount("none", s.layout.DVCR(), "tmpfs", unix.MS_RDONLY, "size=4k"))
-	hidden := sync.OnceValue(func() error { return unix.Unmount(s.layout.DVCR(), 0) })
+	hidden := sync.OnceValue(func() error { return unix.Unmount(s.layout.DVCR(), unix.MNT_DETACH) })
 	defer func() { _ = hidden() }()
 	close(server.gate)
 	s.isTold(t, ofImage, "homeless", "Ready", "DVCR")

@@ -44,7 +44,9 @@ func (w *world) restore(name, snapshot, size string) *corev1.PersistentVolumeCla
 	return pvc
 }
 
-func cut(vs *snapshotv1.VolumeSnapshot) bool { return vs.Status != nil && vs.Status.CreationTime != nil }
+func cut(vs *snapshotv1.VolumeSnapshot) bool {
+	return vs.Status != nil && vs.Status.CreationTime != nil
+}
 
 func usable(vs *snapshotv1.VolumeSnapshot) bool {
 	return vs.Status != nil && ptr.Deref(vs.Status.ReadyToUse, false)

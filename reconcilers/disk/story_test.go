@@ -29,9 +29,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/internal/egress"
+	enginecrd "slipway.dev/slipway/local/node/crd"
 	"slipway.dev/slipway/reconcilers/disk"
 	"slipway.dev/slipway/reconcilers/image"
 	"slipway.dev/slipway/reconcilers/image/intake"
@@ -91,7 +93,7 @@ type story struct {
 func newStory(t *testing.T) *story {
 	t.Helper()
 	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
-	config := kubetest.Start(t, "../../config/crd", "../../local/node/crd")
+	config := kubetest.StartFS(t, crd.Files, enginecrd.Files)
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha2.AddToScheme, cdiv1.AddToScheme} {
 		if err := add(scheme); err != nil {

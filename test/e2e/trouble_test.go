@@ -80,7 +80,7 @@ func (s *stack) imageReady(t *testing.T, name string) {
 	})
 }
 
-// imageServer serves one image that cannot be compressed. Its first answer stops
+// imageServer serves one image, of a disk that cannot be compressed. Its first answer stops
 // in the middle until the gate is opened; what is asked for meanwhile waits there.
 type imageServer struct {
 	*httptest.Server
@@ -92,6 +92,7 @@ func newImageServer(t *testing.T, size int) *imageServer {
 	t.Helper()
 	content := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{byte(size >> 20)}).Read(content)
+	copy(content, "LUKS\xba\xbe") // an encrypted disk
 	i := &imageServer{reached: make(chan struct{}), gate: make(chan struct{})}
 	var first sync.Once
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -58,7 +58,7 @@ func read(t *testing.T, s disk.Source) (content []byte, moved int) {
 	p := make([]byte, mib)
 	for {
 		off, n, err := s.ReadNext(p)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return content, moved
 		}
 		if err != nil {

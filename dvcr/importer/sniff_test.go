@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"slipway.dev/slipway/dvcr/foreign"
-	"unicode/utf8"
 )
 
 // TestSniffRealFileSystems makes file systems with the real tools.

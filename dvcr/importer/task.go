@@ -2,7 +2,6 @@ package importer
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // users give MD5 sums of images; what is trusted is the SHA-256
 	"crypto/sha256"
@@ -398,8 +397,10 @@ func (v *verified) footer() error {
 		return fmt.Errorf("%w: this is a VHD image of an odd size; convert it with \"qemu-img convert -f vpc -O qcow2\"", ErrUnsupported)
 	}
 	v.format = foreign.VHD
-	_, err := v.image.Discard(vhdFooterSize)
-	return cmp.Or(err, io.EOF)
+	if _, err := v.image.Discard(vhdFooterSize); err != nil {
+		return fmt.Errorf("leave the footer out: %w", err)
+	}
+	return io.EOF
 }
 
 // checksums compares a download with the sums that the user gave.

@@ -200,8 +200,11 @@ func TestFailedPods(t *testing.T) {
 	}{
 		"checksum":      {corev1.PodFailed, terminated("Error", `{"kind":"Checksum","message":"sha256 is 1, want 2"}`), importer.ErrChecksum, "want 2"},
 		"out of memory": {corev1.PodFailed, terminated("OOMKilled", ""), importer.ErrUnreachable, "OOMKilled"},
-		"no image": {corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "denied"}},
-			importer.ErrRegistry, "ImagePullBackOff: denied"},
+		"no image": {
+			corev1.PodPending,
+			corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "denied"}},
+			importer.ErrRegistry, "ImagePullBackOff: denied",
+		},
 	}
 	w := newWorld(t)
 	for name, c := range cases {

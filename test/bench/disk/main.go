@@ -92,6 +92,7 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("measure %s: %w", way.name, err)
 		}
 		r.Way = way.name
+		say("%+v", r)
 		all.Results = append(all.Results, r)
 		if way.name != ours {
 			if err := os.RemoveAll(dir); err != nil {

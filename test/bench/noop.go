@@ -93,7 +93,7 @@ func (b *bench) quiet(ctx context.Context) error {
 	case <-time.After(10 * time.Second):
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("wait for quiet: %w", ctx.Err())
 	}
 }
 

@@ -82,7 +82,7 @@ func (s *scan) divisible() bool {
 	}
 	for _, f := range s.folders {
 		k := f.k
-		if len(k.Replacements)+len(k.Vars)+len(k.Transformers)+len(k.Validators)+len(k.Generators)+len(k.Crds)+len(k.Replicas) > 0 || k.SortOptions != nil {
+		if len(k.Replacements)+len(k.Vars)+len(k.Transformers)+len(k.Validators)+len(k.Generators)+len(k.Crds)+len(k.Replicas) > 0 || k.SortOptions != nil { //nolint:staticcheck // sources may still have vars
 			return false
 		}
 	}
@@ -236,7 +236,7 @@ func (p *partial) component(dir, name string) bool {
 		return false
 	}
 	p.jail.extra[f.file] = text
-	return len(k.Patches)+len(k.Images)+len(k.Labels)+len(k.CommonLabels)+len(k.CommonAnnotations)+len(k.NamePrefix)+len(k.NameSuffix)+len(k.Namespace) > 0
+	return len(k.Patches)+len(k.Images)+len(k.Labels)+len(k.CommonLabels)+len(k.CommonAnnotations)+len(k.NamePrefix)+len(k.NameSuffix)+len(k.Namespace) > 0 //nolint:staticcheck // sources may still have commonLabels
 }
 
 func patchKey(p types.Patch) string { return p.Path + "\n" + p.Patch }

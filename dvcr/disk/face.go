@@ -220,7 +220,6 @@ type faceReader struct {
 	packs   Packs
 	next    int
 	current io.Reader
-	left    int64
 	body    io.Closer
 }
 

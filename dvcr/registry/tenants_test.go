@@ -35,12 +35,18 @@ func TestTenants(t *testing.T) {
 			}{
 				"reader": {s.Reader(), []string{"cvi/debian", "vi/team/debian", "vi/other/debian"}, nil, nil, []string{"cvi/debian", "vi/team/debian"}},
 				"reader of a namespace": {
-					s.ReaderOf("team"), []string{"cvi/debian", "vi/team/debian"},
-					[]string{"vi/other/debian"}, nil, []string{"cvi/debian", "vi/team/debian", "vi/other/debian"},
+					s.ReaderOf("team"),
+					[]string{"cvi/debian", "vi/team/debian"},
+					[]string{"vi/other/debian"},
+					nil,
+					[]string{"cvi/debian", "vi/team/debian", "vi/other/debian"},
 				},
 				"writer of a namespace": {
-					s.WriterOf("team"), []string{"cvi/debian", "vi/team/debian"},
-					[]string{"vi/other/debian"}, []string{"vi/team/new", "vd/team/new"}, []string{"cvi/debian", "vi/other/debian"},
+					s.WriterOf("team"),
+					[]string{"cvi/debian", "vi/team/debian"},
+					[]string{"vi/other/debian"},
+					[]string{"vi/team/new", "vd/team/new"},
+					[]string{"cvi/debian", "vi/other/debian"},
 				},
 				"somebody's password under another name": {forged, nil, []string{"cvi/debian", "vi/other/debian"}, nil, []string{"vi/other/debian"}},
 			}

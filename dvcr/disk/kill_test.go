@@ -66,7 +66,7 @@ func TestKilledPushGoesOn(t *testing.T) {
 	whole := memory.New()
 	want := push(t, raw, whole, "v1", disk.PushOptions{})
 	random := rand.New(rand.NewPCG(50, 50))
-	for kill := range 50 {
+	for kill := range kills {
 		ctx, die := context.WithCancel(t.Context())
 		target := &mortal{
 			Target: memory.New(), die: die, left: random.Int64N(want.StoredSize + 8*kib),

@@ -234,6 +234,8 @@ func copyImage(ctx context.Context, source *remote.Repository, from location, ta
 	if from.host == to.host {
 		options.MountFrom = func(context.Context, ocispec.Descriptor) ([]string, error) { return []string{from.repository}, nil }
 	}
-	_, err := oras.ExtendedCopy(ctx, source, from.reference, target, to.reference, options)
-	return err
+	if _, err := oras.ExtendedCopy(ctx, source, from.reference, target, to.reference, options); err != nil {
+		return fmt.Errorf("copy %s to %s: %w", from.reference, to.reference, err)
+	}
+	return nil
 }

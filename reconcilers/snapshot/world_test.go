@@ -154,13 +154,6 @@ func broken(message string) snapshotv1.VolumeSnapshotStatus {
 	return snapshotv1.VolumeSnapshotStatus{Error: &snapshotv1.VolumeSnapshotError{Message: &message}}
 }
 
-func (w *world) update(obj client.Object) {
-	w.Helper()
-	if err := w.client.Update(w.Context(), obj); err != nil {
-		w.Fatal(err)
-	}
-}
-
 // lease is the annotation of the instance.
 func (w *world) lease() string {
 	w.Helper()

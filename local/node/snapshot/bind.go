@@ -110,7 +110,7 @@ func (r *Reconciler) letFree(ctx context.Context, obj client.Object, finalizer s
 		return nil
 	}
 	rest := slices.DeleteFunc(slices.Clone(obj.GetFinalizers()), func(f string) bool { return f == finalizer })
-	return client.IgnoreNotFound(r.setFinalizers(ctx, obj, rest))
+	return client.IgnoreNotFound(r.setFinalizers(ctx, obj, rest)) //nolint:wrapcheck // setFinalizers wraps
 }
 
 func (r *Reconciler) setFinalizers(ctx context.Context, obj client.Object, finalizers []string) error {

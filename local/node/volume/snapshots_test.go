@@ -131,13 +131,13 @@ func TestSparseCopiesKeepHolesAndCanBeCancelled(t *testing.T) {
 	source, err := os.Open(from)
 	must(t, err)
 	defer source.Close()
-	target, err := os.Create(filepath.Join(dir, "cancelled"))
+	target, err := os.Create(filepath.Join(dir, "canceled"))
 	must(t, err)
 	defer target.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if err := copySparse(ctx, source, target, noProgress); !errors.Is(err, context.Canceled) {
-		t.Errorf("a cancelled copy: %v", err)
+		t.Errorf("a canceled copy: %v", err)
 	}
 }
 

@@ -35,11 +35,10 @@ func child(ctx context.Context, s *registry.Server, args ...string) (usage, erro
 		return usage{}, fmt.Errorf("%s: %w", strings.Join(args, " "), err)
 	}
 	u := usage{cpu: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
-	if r, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		u.memory = r.Maxrss << 10
+	if _, err := fmt.Sscan(string(out), &u.moved, &u.memory); err != nil {
+		return u, fmt.Errorf("read the figures of %s: %w", strings.Join(args, " "), err)
 	}
-	_, err = fmt.Sscan(string(out), &u.moved)
-	return u, err
+	return u, nil
 }
 
 // counter counts what goes over the wire.
@@ -56,7 +55,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil {
 		resp.Body = counted{resp.Body, &c.received}
 	}
-	return resp, err
+	return resp, err //nolint:wrapcheck // as it was
 }
 
 type counted struct {
@@ -67,7 +66,7 @@ type counted struct {
 func (c counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n.Add(int64(n))
-	return n, err
+	return n, err //nolint:wrapcheck // as it was
 }
 
 // runChild does what child asks for and prints the bytes moved.
@@ -78,12 +77,13 @@ func runChild(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	defer func() { fmt.Println(peak()) }()
 	verb, path, tag, more := args[3], args[4], args[5], args[6:]
 	switch verb {
 	case "push", "push-qcow2":
 		f, err := os.Open(path)
 		if err != nil {
-			return err
+			return fmt.Errorf("open the image: %w", err)
 		}
 		src, err := disk.OpenRaw(f)
 		if verb == "push-qcow2" {
@@ -93,7 +93,7 @@ func runChild(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		defer src.Close()
+		defer func() { _ = src.Close() }()
 		if _, err := disk.Push(ctx, src, repo, tag, disk.PushOptions{Bases: more}); err != nil {
 			return err
 		}
@@ -107,14 +107,14 @@ func runChild(ctx context.Context, args []string) error {
 	case "restore":
 		f, err := os.Create(path)
 		if err != nil {
-			return err
+			return fmt.Errorf("make the disk: %w", err)
 		}
 		defer f.Close()
 		var o disk.RestoreOptions
 		if len(more) == 2 {
 			seed, err := os.Open(more[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("open the older disk: %w", err)
 			}
 			defer seed.Close()
 			table, err := disk.LoadTable(ctx, repo, more[1])
@@ -139,4 +139,16 @@ func selfCPU() float64 {
 		return 0
 	}
 	return float64(r.Utime.Sec+r.Stime.Sec) + float64(r.Utime.Usec+r.Stime.Usec)/1e6
+}
+
+// peak is the most memory that this process had. What the kernel tells of a child counts the parent from which it was forked.
+func peak() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kib int64
+	_, _ = fmt.Sscan(rest, &kib)
+	return kib << 10
 }

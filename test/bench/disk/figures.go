@@ -40,7 +40,7 @@ func cpuFigures(ctx context.Context, o options, images imageSet) (all []figure, 
 	if _, err := dataOf(images.Raw[0], packed); err != nil {
 		return nil, err
 	}
-	defer os.Remove(packed)
+	defer func() { _ = os.Remove(packed) }()
 	var push, faces, peer float64
 	for round := range rounds {
 		dir := filepath.Join(o.dir, fmt.Sprint("cpu", round))

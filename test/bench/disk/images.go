@@ -81,7 +81,7 @@ func listFiles(tree string) (files []string, size int64, err error) {
 		}
 		info, err := entry.Info()
 		if err != nil {
-			return err
+			return fmt.Errorf("look at %s: %w", path, err)
 		}
 		size += info.Size() + block
 		if info.Size() >= block && !strings.ContainsAny(path, " \"") {
@@ -142,7 +142,10 @@ func rewrite(ctx context.Context, tree, image string, files []string) (int, erro
 			break
 		}
 	}
-	return done, lines.Err()
+	if err := lines.Err(); err != nil {
+		return done, fmt.Errorf("read what was done: %w", err)
+	}
+	return done, nil
 }
 
 func rewriteOne(path string, raw *os.File, blocks []string, fresh []byte, random *rand.Rand) (bool, error) {
@@ -196,7 +199,7 @@ func dataOf(path, into string) (int64, error) {
 			_, _ = w.Write(buf[:m]) // Flush tells
 		}
 		if err != nil {
-			return n, w.Flush()
+			return n, flushed(w)
 		}
 	}
 }
@@ -205,6 +208,13 @@ func command(ctx context.Context, name string, args ...string) error {
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+func flushed(w *bufio.Writer) error {
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("write the data: %w", err)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func run(ctx context.Context, o options) error {
 		if err != nil {
 			return fmt.Errorf("make a directory: %w", err)
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		o.dir = dir
 	}
 	images, err := makeImages(ctx, o)

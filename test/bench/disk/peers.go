@@ -45,7 +45,10 @@ func pushBlob(ctx context.Context, s *registry.Server, tag, path string) error {
 	if err != nil {
 		return fmt.Errorf("push manifest: %w", err)
 	}
-	return repo.Tag(ctx, m, tag)
+	if err := repo.Tag(ctx, m, tag); err != nil {
+		return fmt.Errorf("tag the manifest: %w", err)
+	}
+	return nil
 }
 
 // restoreBySkopeo times skopeo copy and what a person does next with the layer.

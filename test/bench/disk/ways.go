@@ -57,10 +57,11 @@ func occupied(dir string) (int64, error) {
 			return err
 		}
 		info, err := entry.Info()
-		if err == nil {
-			n += info.Size()
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", entry.Name(), err)
 		}
-		return err
+		n += info.Size()
+		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("count what is stored: %w", err)

@@ -68,14 +68,15 @@ func lostBefore(content *snapshotv1.VolumeSnapshotContent) error {
 
 // begin starts the copy: by the guest that has the disk open, or here.
 func (r *Reconciler) begin(ctx context.Context, vs *snapshotv1.VolumeSnapshot, of string) (state, error) {
+	id := string(vs.UID) // the work must not look at vs, which is written meanwhile
 	if _, copying := r.jobs.State(job.Name(vs)); !copying {
-		s, begun, err := r.beginLive(ctx, string(vs.UID), of)
+		s, begun, err := r.beginLive(ctx, id, of)
 		if begun || err != nil {
 			return s, err
 		}
 	}
 	now := r.jobs.Ensure(job.Name(vs), func(ctx context.Context, progress func(done, total int64)) error {
-		return r.copyAtRest(ctx, string(vs.UID), of, progress)
+		return r.copyAtRest(ctx, id, of, progress)
 	})
 	switch {
 	case errors.Is(now.Err, errUsed):

@@ -15,7 +15,7 @@ IMAGE := $(CACHE)/sample-$(IMAGE_KEY).qcow2
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e packages compiler clean
+.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e packages test-packages clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,14 +36,14 @@ bin/%: $(SOURCES)
 packages:
 	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt dvcr/registry/packages.txt)
 
-compiler:
-	@hack/install-packages.sh gcc libc6-dev
+test-packages:
+	@hack/install-packages.sh gcc libc6-dev curl
 
 $(IMAGE): | packages
 	@mkdir -p $(@D)
 	@local/sampleimage/build.sh $@ || { hack/install-packages.sh --refresh && local/sampleimage/build.sh $@; }
 
-test: packages compiler bin/slipway-controlplane $(IMAGE) ## run all tests, with the race detector
+test: packages test-packages bin/slipway-controlplane $(IMAGE) ## run all tests, with the race detector
 	SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane SLIPWAY_SAMPLE_IMAGE=$(IMAGE) CGO_ENABLED=1 go test -race -shuffle=on -timeout 25m ./...
 	cd local/controlplane && go test -vet=off ./...
 

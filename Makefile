@@ -18,7 +18,7 @@ SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 
 .PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e packages test-packages clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 run: packages build $(IMAGE) ## install what is missing, build, and run the demo: a push boots a guest
 	SLIPWAY_SAMPLE_IMAGE=$(IMAGE) bin/slipway up --demo
@@ -37,7 +37,7 @@ packages:
 	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt dvcr/registry/packages.txt)
 
 test-packages:
-	@hack/install-packages.sh gcc libc6-dev curl
+	@hack/install-packages.sh gcc libc6-dev curl openssh-client gnupg
 
 $(IMAGE): | packages
 	@mkdir -p $(@D)

@@ -27,7 +27,7 @@ func write(dir string) error {
 	if err := writeYAML(filepath.Join(dir, "configurations.yaml"), mutating, validating); err != nil {
 		return err
 	}
-	return writeYAML(filepath.Join(dir, "..", "crd", "conversion.yaml"), map[string]any{
+	return writeYAML(filepath.Join(dir, "conversion.yaml"), map[string]any{
 		"apiVersion": apiextensionsv1.SchemeGroupVersion.String(), "kind": "CustomResourceDefinition",
 		"metadata": map[string]any{"name": admission.ConvertedDefinition},
 		"spec":     map[string]any{"conversion": admission.Conversion(endpoint)},

@@ -73,6 +73,16 @@ func anonymous(url string) string {
 	return userinfo.ReplaceAllString(url, "$1")
 }
 
+// URL returns an address without user information and query, either of which may hold credentials.
+func URL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(URL that does not parse)"
+	}
+	u.User, u.RawQuery = nil, ""
+	return u.String()
+}
+
 // Error returns an error whose text has no credentials; errors.Is and errors.As see through it. Nil stays nil.
 func (s Scrubber) Error(err error) error {
 	if err == nil {

@@ -44,6 +44,18 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestURL(t *testing.T) {
+	for raw, want := range map[string]string{
+		"https://me:secret@host/a.git?token=secret": "https://host/a.git",
+		"ssh://git@host/a.git":                      "ssh://host/a.git",
+		"https://host:port/secret":                  "(URL that does not parse)",
+	} {
+		if got := scrub.URL(raw); got != want {
+			t.Errorf("%q becomes %q, want %q", raw, got, want)
+		}
+	}
+}
+
 func TestErrorKeepsItsKind(t *testing.T) {
 	s := scrub.New("hunter2")
 	err := s.Error(fmt.Errorf("with hunter2: %w", fs.ErrNotExist))

@@ -12,6 +12,7 @@ import (
 	"github.com/skeema/knownhosts"
 
 	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/internal/scrub"
 	"slipway.dev/slipway/sources/git/pack"
 	"slipway.dev/slipway/sources/git/wire"
 	"slipway.dev/slipway/sources/tree"
@@ -65,11 +66,11 @@ func (r Remote) fail(op string, err error) error {
 		return err
 	}
 	detail, kind := classify(err)
-	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.Scrubber().Text(detail)}
+	return &Error{Op: op, URL: scrub.URL(r.URL), Kind: kind, Detail: r.Scrubber().Text(detail)}
 }
 
 func (r Remote) errorf(op string, kind error, format string, a ...any) error {
-	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.Scrubber().Text(fmt.Sprintf(format, a...))}
+	return &Error{Op: op, URL: scrub.URL(r.URL), Kind: kind, Detail: r.Scrubber().Text(fmt.Sprintf(format, a...))}
 }
 
 func classify(err error) (detail string, kind error) {
@@ -117,14 +118,4 @@ func unreachable(err error) bool {
 		return status.Code >= 500 || status.Code == stdhttp.StatusTooManyRequests
 	}
 	return errors.As(err, &network) || errors.As(err, &address)
-}
-
-// redact removes user information from a URL.
-func redact(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(URL that does not parse)"
-	}
-	u.User = nil
-	return u.String()
 }

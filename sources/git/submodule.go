@@ -8,6 +8,7 @@ import (
 	"path"
 	"strings"
 
+	"slipway.dev/slipway/internal/scrub"
 	"slipway.dev/slipway/sources/tree"
 )
 
@@ -55,7 +56,7 @@ func (r Remote) module(m module) (Remote, error) {
 		return Remote{}, r.errorf("fetch", errModule, "%s: %s", m.dir, err)
 	}
 	if u.Scheme != home.Scheme || u.Hostname() != home.Hostname() || port(u) != port(home) {
-		return Remote{}, r.errorf("fetch", errModule, "%s is at %s; only submodules of the same server, by the same protocol, are fetched", m.dir, redact(u.Scheme+"://"+u.Host))
+		return Remote{}, r.errorf("fetch", errModule, "%s is at %s; only submodules of the same server, by the same protocol, are fetched", m.dir, scrub.URL(u.Scheme+"://"+u.Host))
 	}
 	out := r
 	out.URL = u.String()

@@ -14,6 +14,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/internal/scrub"
 )
 
 // connections is how many registries are remembered, with their tokens.
@@ -154,7 +155,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 }
 
 // URL of the repository, without credentials.
-func (r *Repository) URL() string { return redact(r.remote.URL) }
+func (r *Repository) URL() string { return scrub.URL(r.remote.URL) }
 
 func (r *Repository) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, r.remote.timeout())

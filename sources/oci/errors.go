@@ -17,6 +17,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/internal/scrub"
 	"slipway.dev/slipway/sources/archive"
 )
 
@@ -66,11 +67,11 @@ func (r Remote) fail(op string, err error) error {
 		return err
 	}
 	detail, kind := classify(err)
-	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.scrub(detail)}
+	return &Error{Op: op, URL: scrub.URL(r.URL), Kind: kind, Detail: r.Scrubber().Text(detail)}
 }
 
 func (r Remote) errorf(op string, kind error, format string, a ...any) error {
-	return &Error{Op: op, URL: redact(r.URL), Kind: kind, Detail: r.scrub(fmt.Sprintf(format, a...))}
+	return &Error{Op: op, URL: scrub.URL(r.URL), Kind: kind, Detail: r.Scrubber().Text(fmt.Sprintf(format, a...))}
 }
 
 func classify(err error) (detail string, kind error) {

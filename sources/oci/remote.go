@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"oras.land/oras-go/v2/registry"
+
+	"slipway.dev/slipway/internal/scrub"
 )
 
 // Scheme begins the URL of a repository.
@@ -118,18 +120,8 @@ func (r Remote) key(host string) ([sha256.Size]byte, error) {
 	return sha256.Sum256(content), nil
 }
 
-// redact removes whatever a URL may not show.
-func redact(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(URL that does not parse)"
-	}
-	u.User, u.RawQuery = nil, ""
-	return u.String()
-}
-
-// scrub removes whatever the remote keeps secret from a text.
-func (r Remote) scrub(text string) string {
+// Scrubber removes whatever the remote keeps secret from texts.
+func (r Remote) Scrubber() scrub.Scrubber {
 	secrets := []string{r.Proxy.Password}
 	for _, l := range r.Logins {
 		secrets = append(secrets, l.secrets()...)
@@ -138,13 +130,7 @@ func (r Remote) scrub(text string) string {
 		password, _ := u.User.Password()
 		secrets = append(secrets, password, u.User.String())
 	}
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-			text = strings.ReplaceAll(text, url.QueryEscape(secret), "***")
-		}
-	}
-	return text
+	return scrub.New(secrets...)
 }
 
 // SplitURL takes the tag or digest off the end of a URL. Both are empty when there is none.

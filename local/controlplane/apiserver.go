@@ -59,7 +59,7 @@ func startAPIServer(listener net.Listener, args []string) (*component, error) {
 }
 
 // apiServerArgs is kube-apiserver's command line. Admission and authentication
-// stay at the defaults of a real cluster.
+// stay at the defaults of a real cluster, and API servers may stand behind it.
 func apiServerArgs(etcdSocket string, port int, files pki.Files, verbosity int) []string {
 	return []string{
 		"--etcd-servers=unix://" + etcdSocket,
@@ -75,6 +75,13 @@ func apiServerArgs(etcdSocket string, port int, files pki.Files, verbosity int) 
 		"--service-account-signing-key-file=" + files.ServiceAccountKey,
 		"--service-cluster-ip-range=" + serviceRange,
 		"--allow-privileged=true",
+		"--requestheader-client-ca-file=" + files.ProxyAuthority,
+		"--requestheader-allowed-names=" + pki.ProxyName,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + files.ProxyCertificate,
+		"--proxy-client-key-file=" + files.ProxyKey,
 		"--endpoint-reconciler-type=none",
 		"--profiling=false",
 		"--shutdown-watch-termination-grace-period=" + watchGrace.String(),

@@ -92,6 +92,31 @@ func TestClientCertificateCarriesIdentity(t *testing.T) {
 	}
 }
 
+func TestProxyHasAnAuthorityOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	files := openStore(t, dir, newYear).Files()
+	before := read(t, files.ProxyAuthority)
+	later := newYear.AddDate(0, 6, 0)
+	openStore(t, dir, later)
+	if !bytes.Equal(read(t, files.ProxyAuthority), before) {
+		t.Error("the proxy's authority changed: servers behind the API server no longer believe it")
+	}
+	leaf := leafOf(t, read(t, files.ProxyCertificate))
+	if leaf.Subject.CommonName != ProxyName {
+		t.Errorf("subject %s, want %s", leaf.Subject, ProxyName)
+	}
+	client := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	proxies, users := x509.NewCertPool(), x509.NewCertPool()
+	proxies.AppendCertsFromPEM(before)
+	users.AppendCertsFromPEM(read(t, files.Authority))
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: proxies, CurrentTime: later, KeyUsages: client}); err != nil {
+		t.Errorf("verify as the proxy: %v", err)
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: users, CurrentTime: later, KeyUsages: client}); err == nil {
+		t.Error("the proxy's certificate is a user's too")
+	}
+}
+
 func TestReopenedStoreKeepsWhatOthersRelyOn(t *testing.T) {
 	dir := t.TempDir()
 	first := openStore(t, dir, newYear)
@@ -156,7 +181,7 @@ func TestOpenStoreRefusesWhatDoesNotFit(t *testing.T) {
 func TestKeysAreClosedToOthers(t *testing.T) {
 	dir := t.TempDir()
 	openStore(t, dir, newYear)
-	for _, name := range []string{authorityKey, serverKey, serviceAccountKey} {
+	for _, name := range []string{authorityKey, serverKey, serviceAccountKey, proxyAuthorityKey, proxyKey} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)

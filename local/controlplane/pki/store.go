@@ -21,9 +21,17 @@ type Files struct {
 	ServerKey         string
 	// ServiceAccountKey signs and verifies service account tokens.
 	ServiceAccountKey string
+	// ProxyAuthority is what aggregated API servers verify the API server
+	// against when it speaks for a user.
+	ProxyAuthority string
+	// ProxyCertificate and ProxyKey authenticate the API server there.
+	ProxyCertificate string
+	ProxyKey         string
 }
 
-// Store keeps an authority and its serving certificate in a directory.
+// Store keeps an authority and its serving certificate in a directory, and a
+// second authority for the API server as a proxy: whoever holds a certificate
+// of that one is believed to speak for anybody.
 type Store struct {
 	dir       string
 	authority *Authority
@@ -35,7 +43,15 @@ const (
 	serverCertificate    = "apiserver.crt"
 	serverKey            = "apiserver.key"
 	serviceAccountKey    = "service-account.key"
+
+	proxyAuthorityCertificate = "front-proxy-ca.crt"
+	proxyAuthorityKey         = "front-proxy-ca.key"
+	proxyCertificate          = "front-proxy.crt"
+	proxyKey                  = "front-proxy.key"
 )
+
+// ProxyName is who the API server is to the API servers behind it.
+const ProxyName = "front-proxy"
 
 // OpenStore makes the directory and whatever in it is missing, and issues a
 // new serving certificate for the given names and addresses.
@@ -45,8 +61,11 @@ func OpenStore(dir string, names []string, addresses []net.IP, now func() time.T
 	}
 	s := &Store{dir: dir}
 	var err error
-	if s.authority, err = s.openAuthority(now); err != nil {
+	if s.authority, err = s.openAuthority(authorityCertificate, authorityKey, now); err != nil {
 		return nil, fmt.Errorf("open certificate authority in %s: %w", dir, err)
+	}
+	if err := s.issueProxy(now); err != nil {
+		return nil, err
 	}
 	if err := s.ensureServiceAccountKey(); err != nil {
 		return nil, fmt.Errorf("open service account key in %s: %w", dir, err)
@@ -71,15 +90,31 @@ func (s *Store) Files() Files {
 		ServerCertificate: s.path(serverCertificate),
 		ServerKey:         s.path(serverKey),
 		ServiceAccountKey: s.path(serviceAccountKey),
+		ProxyAuthority:    s.path(proxyAuthorityCertificate),
+		ProxyCertificate:  s.path(proxyCertificate),
+		ProxyKey:          s.path(proxyKey),
 	}
+}
+
+// issueProxy issues a new certificate for the API server as a proxy.
+func (s *Store) issueProxy(now func() time.Time) error {
+	authority, err := s.openAuthority(proxyAuthorityCertificate, proxyAuthorityKey, now)
+	if err != nil {
+		return fmt.Errorf("open the proxy's certificate authority in %s: %w", s.dir, err)
+	}
+	pair, err := authority.Client(Identity{Name: ProxyName})
+	if err != nil {
+		return err
+	}
+	return s.write(pair, proxyCertificate, proxyKey)
 }
 
 // openAuthority reads the authority, or makes one where there is none, or
 // where it is too old to sign for as long as what it issues has to last.
-func (s *Store) openAuthority(now func() time.Time) (*Authority, error) {
-	pair, err := s.read(authorityCertificate, authorityKey)
+func (s *Store) openAuthority(certificate, key string, now func() time.Time) (*Authority, error) {
+	pair, err := s.read(certificate, key)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.newAuthority(now)
+		return s.newAuthority(certificate, key, now)
 	}
 	if err != nil {
 		return nil, err
@@ -89,17 +124,17 @@ func (s *Store) openAuthority(now func() time.Time) (*Authority, error) {
 		return nil, fmt.Errorf("%w: restore both files, or remove both to start a new authority", err)
 	}
 	if authority.expiresBeforeLeaf() {
-		return s.newAuthority(now)
+		return s.newAuthority(certificate, key, now)
 	}
 	return authority, nil
 }
 
-func (s *Store) newAuthority(now func() time.Time) (*Authority, error) {
+func (s *Store) newAuthority(certificate, key string, now func() time.Time) (*Authority, error) {
 	authority, err := NewAuthority(now)
 	if err != nil {
 		return nil, err
 	}
-	return authority, s.write(authority.pair, authorityCertificate, authorityKey)
+	return authority, s.write(authority.pair, certificate, key)
 }
 
 // ensureServiceAccountKey never replaces a key: tokens signed with it would

@@ -3,7 +3,6 @@ package registry
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,9 +33,11 @@ const (
 // Names of users whose passwords follow from the server's key: they need no list, so a namespace that was made a moment ago has
 // its users.
 const (
-	readerName   = "reader"
-	readerPrefix = "reader."
-	writerPrefix = "writer."
+	controllerName = "controller"
+	readerName     = "reader"
+	readerPrefix   = "reader."
+	writerPrefix   = "writer."
+	importerPrefix = "importer."
 )
 
 // identity is who sends a request, and what that one may do.
@@ -45,11 +46,15 @@ type identity struct {
 	all       bool   // everything
 	namespace string // what a user of a namespace is confined to
 	write     bool
+	only      string // the one repository that an importer may write
 }
 
 // identify tells a derived user's rights from its name.
 func identify(name string) (identity, bool) {
-	if name == readerName {
+	switch name {
+	case controllerName:
+		return identity{name: name, all: true}, true
+	case readerName:
 		return identity{name: name}, true
 	}
 	if ns, ok := strings.CutPrefix(name, readerPrefix); ok && ns != "" {
@@ -58,29 +63,46 @@ func identify(name string) (identity, bool) {
 	if ns, ok := strings.CutPrefix(name, writerPrefix); ok && ns != "" {
 		return identity{name: name, namespace: ns, write: true}, true
 	}
+	if repository, ok := strings.CutPrefix(name, importerPrefix); ok && repository != "" {
+		_, namespace := ownerOf(repository)
+		return identity{name: name, namespace: namespace, only: repository}, true
+	}
 	return identity{}, false
+}
+
+// ownerOf splits a repository's name: its kind, and the namespace that it belongs to, if any.
+func ownerOf(repository string) (kind, namespace string) {
+	kind, rest, _ := strings.Cut(repository, "/")
+	namespace, name, _ := strings.Cut(rest, "/")
+	if (kind != "vi" && kind != "vd") || name == "" {
+		return kind, ""
+	}
+	return kind, namespace
 }
 
 // may decides whether an action on a repository is allowed:
 //
-//	who            cvi/*   vi/<own>/*, vd/<own>/*   all else
-//	administrator  all     all                      all
-//	reader         pull    pull                     pull
-//	reader.<ns>    pull    pull                     -
-//	writer.<ns>    pull    pull, push, delete       -
+//	who                    cvi/*   vi/<own>/*, vd/<own>/*   all else   <repository>
+//	administrator          all     all                      all        all
+//	reader                 pull    pull                     pull       pull
+//	reader.<ns>            pull    pull                     -
+//	writer.<ns>            pull    pull, push, delete       -
+//	importer.<repository>  pull    pull                     -          pull, push
 func (i identity) may(action, repository string) bool {
 	if i.all {
 		return true
 	}
-	if i.namespace == "" {
+	if i.only == repository && i.only != "" {
+		return action == actionPull || action == actionPush
+	}
+	if i.namespace == "" && i.only == "" {
 		return action == actionPull
 	}
-	kind, rest, _ := strings.Cut(repository, "/")
-	namespace, name, _ := strings.Cut(rest, "/")
+	kind, namespace := ownerOf(repository)
 	switch {
-	case kind == "cvi" && rest != "":
+	case kind == "cvi" && repository != "cvi/" && repository != "cvi":
 		return action == actionPull
-	case (kind == "vi" || kind == "vd") && namespace == i.namespace && name != "":
+	case namespace != "" && namespace == i.namespace:
 		return action == actionPull || i.write
 	}
 	return false
@@ -88,7 +110,7 @@ func (i identity) may(action, repository string) bool {
 
 // users knows who may come in.
 type users struct {
-	key   []byte            // of derived passwords and tokens
+	key   Key               // of derived passwords and tokens
 	plain map[string]string // administrators, by name
 	file  *htpasswd         // nil: none
 }
@@ -99,16 +121,9 @@ func (u *users) login(name, password string) (identity, bool) {
 		return identity{name: name, all: true}, same(password, want)
 	}
 	if id, ok := identify(name); ok {
-		return id, same(password, u.derive(name))
+		return id, same(password, u.key.user(name).Password)
 	}
 	return identity{name: name, all: true}, u.file.matches(name, password)
-}
-
-// derive makes a derived user's password.
-func (u *users) derive(name string) string {
-	h := hmac.New(sha256.New, u.key)
-	h.Write([]byte("user:" + name))
-	return hex.EncodeToString(h.Sum(nil))
 }
 
 // same compares without telling by its time where a difference is.

@@ -31,6 +31,15 @@ func TestMay(t *testing.T) {
 			"cvi/debian": read, "vi/team/debian": all, "vd/team/data": all,
 			"vi/other/debian": none, "anything": none, "vi/team.x/debian": none,
 		}},
+		"importer": {name: "importer.vi/team/debian", want: map[string]rights{
+			"cvi/debian": read, "vi/team/debian": {Pull: true, Push: true}, "vi/team/debian2": read, "vd/team/data": read,
+			"vi/other/debian": none, "anything": none, "": none,
+		}},
+		"importer of a cluster image": {name: "importer.cvi/debian", want: map[string]rights{
+			"cvi/debian": {Pull: true, Push: true}, "cvi/other": read, "vi/team/debian": none, "anything": none,
+		}},
+		"importer of nothing known": {name: "importer.vi/", want: map[string]rights{"vi/team/debian": none, "vi//debian": none, "cvi/debian": read}},
+		"controller":                {name: "controller", want: map[string]rights{"vi/team/debian": all, "anything": all}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -38,7 +47,7 @@ func TestMay(t *testing.T) {
 			if ok == c.admin {
 				t.Fatalf("identify(%q) is derived: %t", c.name, ok)
 			}
-			id.all = c.admin
+			id.all = id.all || c.admin
 			got := map[string]rights{}
 			for repository := range c.want {
 				got[repository] = rights{id.may(actionPull, repository), id.may(actionPush, repository), id.may(actionDelete, repository)}

@@ -51,7 +51,7 @@ func loadCredentials(dir string) (Credentials, error) {
 
 // newUsers gathers who may come in.
 func newUsers(c Config, generated Credentials) (*users, error) {
-	key, err := loadKey(c.Dir)
+	key, err := keyOf(c)
 	if err != nil {
 		return nil, err
 	}
@@ -85,19 +85,25 @@ func checkUser(name, generated string) error {
 	return nil
 }
 
-// loadKey returns the secret from which passwords and tokens follow, and makes one the first time.
-func loadKey(dir string) ([]byte, error) {
-	path := filepath.Join(dir, keyFile)
+// keyOf returns the key that is given, else the one in the directory; the first time it makes one there.
+func keyOf(c Config) (Key, error) {
+	if c.Key != nil {
+		if err := c.Key.Check(); err != nil {
+			return nil, fmt.Errorf("use the registry key: %w", err)
+		}
+		return c.Key, nil
+	}
+	path := filepath.Join(c.Dir, keyFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		b = []byte(rand.Text() + rand.Text())
-		return b, writeFile(path, b)
+		key := NewKey()
+		return key, writeFile(path, key)
 	}
-	if err == nil && len(b) < minKey {
-		err = fmt.Errorf("it holds %d bytes, fewer than %d; delete the file to have a new key made", len(b), minKey)
+	if err == nil {
+		err = Key(b).Check()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read registry key %s: %w", path, err)
+		return nil, fmt.Errorf("read registry key %s: %w; delete the file to have a new key made", path, err)
 	}
 	return b, nil
 }

@@ -245,12 +245,12 @@ func TestFacesAreMadeForThoseWhoMayWrite(t *testing.T) {
 		of         string
 		ok         bool
 	}{
-		"writer":                 {s.WriterOf("team"), "vi/team/debian", "vi/team/debian", true},
-		"reader":                 {s.ReaderOf("team"), "vi/team/debian", "vi/team/debian", false},
-		"writer elsewhere":       {s.WriterOf("other"), "vi/team/debian", "vi/team/debian", false},
+		"writer":                 {s.Key().WriterOf("team"), "vi/team/debian", "vi/team/debian", true},
+		"reader":                 {s.Key().ReaderOf("team"), "vi/team/debian", "vi/team/debian", false},
+		"writer elsewhere":       {s.Key().WriterOf("other"), "vi/team/debian", "vi/team/debian", false},
 		"nobody":                 {registry.Credentials{}, "vi/team/debian", "vi/team/debian", false},
-		"not a disk":             {s.WriterOf("team"), "vi/team/other", "vi/team/other", false},
-		"disk of another, named": {s.WriterOf("other"), "vi/other/stolen", "vi/team/debian", false},
+		"not a disk":             {s.Key().WriterOf("team"), "vi/team/other", "vi/team/other", false},
+		"disk of another, named": {s.Key().WriterOf("other"), "vi/other/stolen", "vi/team/debian", false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -431,7 +431,7 @@ func TestOtherToolsReadTheFaces(t *testing.T) {
 	s := start(t, registry.Config{Dir: t.TempDir()})
 	raw := noisy(1, 9*mib+777)
 	repo, _ := pushDisk(t, s, "vi/team/debian", "v1", raw)
-	user := s.ReaderOf("team")
+	user := s.Key().ReaderOf("team")
 	want := sha256.Sum256(raw)
 
 	t.Run("skopeo copy, zstd -d, tar x", func(t *testing.T) {

@@ -44,6 +44,8 @@ type Config struct {
 	// Addr is the address to listen on; empty means DefaultAddr. With port 0 a restarted server takes its last port again if
 	// it is still free.
 	Addr string
+	// Key is what the server's own users follow from; nil means one that is kept in Dir.
+	Key Key
 	// Users are further administrators, by name, with their passwords. The generated user always exists.
 	Users map[string]string
 	// Htpasswd is a file with still more of them, in bcrypt. It is read once.
@@ -266,18 +268,11 @@ func (s *Server) own() *Client {
 	return NewClient(loopback, s.credentials, WithTransport(handlerTransport{http.HandlerFunc(s.serve)}))
 }
 
+// Key is the secret from which the server's own users follow.
+func (s *Server) Key() Key { return s.guard.users.key }
+
 // Reader returns a user that may read every repository and write none.
-func (s *Server) Reader() Credentials { return s.derived(readerName) }
-
-// ReaderOf returns a user that may read the cluster's images and those of a namespace.
-func (s *Server) ReaderOf(namespace string) Credentials { return s.derived(readerPrefix + namespace) }
-
-// WriterOf returns a user that may read the same and write the namespace's.
-func (s *Server) WriterOf(namespace string) Credentials { return s.derived(writerPrefix + namespace) }
-
-func (s *Server) derived(name string) Credentials {
-	return Credentials{Username: name, Password: s.guard.users.derive(name)}
-}
+func (s *Server) Reader() Credentials { return s.Key().Reader() }
 
 // Client returns a client of this server with the generated user's credentials.
 func (s *Server) Client(opts ...Option) *Client { return NewClient(s.Addr(), s.credentials, opts...) }

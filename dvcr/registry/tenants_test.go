@@ -24,7 +24,7 @@ func TestTenants(t *testing.T) {
 			for _, repository := range []string{"cvi/debian", "vi/team/debian", "vi/other/debian"} {
 				put(t, s.Client(), repository, "v1", "bits")
 			}
-			forged := s.ReaderOf("team")
+			forged := s.Key().ReaderOf("team")
 			forged.Username = "reader.other"
 			cases := map[string]struct {
 				user        registry.Credentials
@@ -35,19 +35,30 @@ func TestTenants(t *testing.T) {
 			}{
 				"reader": {s.Reader(), []string{"cvi/debian", "vi/team/debian", "vi/other/debian"}, nil, nil, []string{"cvi/debian", "vi/team/debian"}},
 				"reader of a namespace": {
-					s.ReaderOf("team"),
+					s.Key().ReaderOf("team"),
 					[]string{"cvi/debian", "vi/team/debian"},
 					[]string{"vi/other/debian"},
 					nil,
 					[]string{"cvi/debian", "vi/team/debian", "vi/other/debian"},
 				},
 				"writer of a namespace": {
-					s.WriterOf("team"),
+					s.Key().WriterOf("team"),
 					[]string{"cvi/debian", "vi/team/debian"},
 					[]string{"vi/other/debian"},
 					[]string{"vi/team/new", "vd/team/new"},
 					[]string{"cvi/debian", "vi/other/debian"},
 				},
+				"importer of one repository": {
+					s.Key().ImporterOf("vi/team/mine"),
+					[]string{"cvi/debian", "vi/team/debian"},
+					[]string{"vi/other/debian"},
+					[]string{"vi/team/mine"},
+					[]string{"cvi/debian", "vi/team/debian", "vi/team/mine2", "vi/other/debian"},
+				},
+				"importer of a cluster image": {
+					s.Key().ImporterOf("cvi/mine"), []string{"cvi/debian"}, []string{"vi/other/debian"}, []string{"cvi/mine"}, []string{"cvi/debian", "vi/team/debian"},
+				},
+				"controller": {s.Key().Controller(), []string{"cvi/debian", "vi/other/debian"}, nil, []string{"cvi/by-controller", "vi/other/by-controller"}, nil},
 				"somebody's password under another name": {forged, nil, []string{"cvi/debian", "vi/other/debian"}, nil, []string{"vi/other/debian"}},
 			}
 			for name, c := range cases {
@@ -93,7 +104,7 @@ func TestMountNeedsTheOtherRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine, err := registry.NewClient(s.Addr(), s.WriterOf("team")).Repository("vi/team/debian")
+	mine, err := registry.NewClient(s.Addr(), s.Key().WriterOf("team")).Repository("vi/team/debian")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +168,7 @@ func TestTLS(t *testing.T) {
 func TestCollectIsForAdministrators(t *testing.T) {
 	s := start(t, registry.Config{Dir: t.TempDir()})
 	put(t, s.Client(), "vi/team/debian", "v1", "bits")
-	for name, user := range map[string]registry.Credentials{"reader": s.Reader(), "writer": s.WriterOf("team"), "nobody": {}} {
+	for name, user := range map[string]registry.Credentials{"reader": s.Reader(), "writer": s.Key().WriterOf("team"), "nobody": {}} {
 		if report, err := registry.NewClient(s.Addr(), user).Collect(t.Context(), nil, time.Nanosecond); err == nil {
 			t.Errorf("%s has garbage collected: %+v", name, report)
 		}

@@ -77,13 +77,10 @@ func TestUnsupported(t *testing.T) {
 		change func(*v1alpha1.EnvironmentSpec)
 		want   []string
 	}{
-		"plain":            {func(*v1alpha1.EnvironmentSpec) {}, nil},
-		"our own version":  {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.APIVersion = "gitops.slipway.dev/v1alpha1" }, nil},
-		"Flux's source":    {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.APIVersion = "source.toolkit.fluxcd.io/v1" }, []string{"spec.sourceRef.apiVersion: source.toolkit.fluxcd.io/v1"}},
-		"a bundle":         {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.Kind = v1alpha1.OCIRepositoryKind }, nil},
-		"dependsOn":        {func(s *v1alpha1.EnvironmentSpec) { s.DependsOn = make([]v1alpha1.Dependency, 1) }, []string{"spec.dependsOn"}},
-		"healthChecks":     {func(s *v1alpha1.EnvironmentSpec) { s.HealthChecks = make([]v1alpha1.HealthCheck, 1) }, []string{"spec.healthChecks"}},
-		"healthCheckExprs": {func(s *v1alpha1.EnvironmentSpec) { s.HealthCheckExprs = make([]v1alpha1.HealthCheckExpr, 1) }, []string{"spec.healthCheckExprs"}},
+		"plain":           {func(*v1alpha1.EnvironmentSpec) {}, nil},
+		"our own version": {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.APIVersion = "gitops.slipway.dev/v1alpha1" }, nil},
+		"Flux's source":   {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.APIVersion = "source.toolkit.fluxcd.io/v1" }, []string{"spec.sourceRef.apiVersion: source.toolkit.fluxcd.io/v1"}},
+		"a bundle":        {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.Kind = v1alpha1.OCIRepositoryKind }, nil},
 		"windows": {func(s *v1alpha1.EnvironmentSpec) {
 			s.Disruption = v1alpha1.Disruption{Restart: v1alpha1.RestartWindow, Windows: make([]v1alpha1.Window, 1)}
 		}, []string{"spec.disruption.restart: Window", "spec.disruption.windows"}},

@@ -12,7 +12,9 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/plan"
@@ -63,11 +65,13 @@ type Deps struct {
 
 // reconciler holds the steps and their collaborators.
 type reconciler struct {
-	reader                client.Reader
-	clients               Clients
-	trees                 Trees
-	planner               *Planner
-	watches               *watches
+	reader  client.Reader
+	clients Clients
+	trees   Trees
+	planner *Planner
+	watches *watches
+	// observers of spec.healthChecks; nil reads them from the API server.
+	observers             *observers
 	memory                *memory
 	clock                 clock.PassiveClock
 	defaultServiceAccount string
@@ -82,6 +86,7 @@ func (r *reconciler) definition() flow.Definition[*v1alpha1.Environment, *scope]
 		Steps: []flow.Step[*scope]{
 			r.guarded("accept", r.accept),
 			r.guarded("observe", r.observe),
+			r.guarded("depend", r.depend),
 			r.guarded("render", r.render),
 			r.guarded("gather", r.gather),
 			r.guarded("plan", r.plan),
@@ -106,8 +111,15 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	if err != nil {
 		return err
 	}
+	if err := indexDependsOn(mgr); err != nil {
+		return err
+	}
 	r := newReconciler(mgr.GetClient(), deps)
 	r.planner.Mapper = mgr.GetRESTMapper()
+	r.observers = newObservers(deps.Clients)
+	if err := mgr.Add(r.observers); err != nil {
+		return fmt.Errorf("run the watches of health checks: %w", err)
+	}
 	engine := flow.New(r.definition(), flow.Deps{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slipway-" + Name), Clock: deps.Clock, Metrics: deps.Metrics,
 	})
@@ -116,6 +128,8 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		For(&v1alpha1.Environment{}, asked()).
 		Watches(&v1alpha1.GitRepository{}, r.usersOf(v1alpha1.GitRepositoryKind), moved()).
 		Watches(&v1alpha1.OCIRepository{}, r.usersOf(v1alpha1.OCIRepositoryKind), moved()).
+		Watches(&v1alpha1.Environment{}, r.dependents()).
+		WatchesRawSource(source.Channel(r.observers.woken, &handler.EnqueueRequestForObject{})).
 		WatchesMetadata(&corev1.ConfigMap{}, r.usersOfInput("ConfigMap")).
 		WatchesMetadata(&corev1.Secret{}, r.usersOfInput("Secret")).
 		WithOptions(controller.Options{

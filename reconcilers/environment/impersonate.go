@@ -46,7 +46,7 @@ func (i *Impersonation) As(account types.NamespacedName) (client.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(config, client.Options{HTTPClient: httpClient, Scheme: i.scheme, Mapper: i.mapper})
+	c, err := client.NewWithWatch(config, client.Options{HTTPClient: httpClient, Scheme: i.scheme, Mapper: i.mapper})
 	if err != nil {
 		return nil, fmt.Errorf("make a client for ServiceAccount %s: %w", account, err)
 	}

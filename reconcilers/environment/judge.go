@@ -16,12 +16,16 @@ import (
 
 // judge finds out how the revision does. It waits for nothing: informers wake the
 // next run, and the moment at which something is late is the only timer.
-func (r *reconciler) judge(_ context.Context, s *scope) flow.Outcome {
+func (r *reconciler) judge(ctx context.Context, s *scope) flow.Outcome {
 	refs := make([]v1alpha1.ObjectReference, 0, len(s.desired.objects))
 	for _, u := range s.desired.objects {
 		refs = append(refs, plan.ReferenceOf(u))
 	}
-	s.judge(refs, s.live)
+	further, err := r.further(ctx, s)
+	s.judge(append(refs, further...), s.live)
+	if err != nil {
+		return stop(v1alpha1.HealthCheckFailedReason, err)
+	}
 	return verdict(s)
 }
 
@@ -53,7 +57,7 @@ func (s *scope) judge(refs []v1alpha1.ObjectReference, live map[plan.Key]*unstru
 			objects = append(objects, u)
 		}
 	}
-	s.judged, s.health = refs, health.Judge(objects, s.now)
+	s.judged, s.health = refs, health.Judge(objects, s.expressions.health, s.now)
 	for _, ref := range refs {
 		if key := plan.KeyOfReference(ref); live[key] == nil {
 			s.health[key] = health.Health{State: health.Progressing, Reason: health.ReasonMissing, Message: "is not there yet"}

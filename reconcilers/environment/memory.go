@@ -31,6 +31,8 @@ type findings struct {
 	// settledKey names inputs and live versions for which the plan was empty.
 	settledKey string
 	settled    plan.Plan
+	// expressions of the spec.
+	expressions *expressions
 }
 
 func newMemory() *memory {

@@ -24,6 +24,9 @@ func (r *reconciler) accept(_ context.Context, s *scope) flow.Outcome {
 	if fields := unsupported(s.env.Spec); len(fields) > 0 {
 		return flow.Stall(v1alpha1.NotSupportedReason, "this version does not implement %s; remove it", strings.Join(fields, ", "))
 	}
+	if err := s.compile(); err != nil {
+		return stop(v1alpha1.InvalidCELExpressionReason, err)
+	}
 	return r.impersonate(s)
 }
 
@@ -35,7 +38,8 @@ func (r *reconciler) impersonate(s *scope) flow.Outcome {
 	if account == "" {
 		return flow.Stall(v1alpha1.ServiceAccountRequiredReason, "spec.serviceAccountName is empty; name a ServiceAccount of namespace %s that may apply the objects", s.env.Namespace)
 	}
-	c, err := r.clients.As(types.NamespacedName{Namespace: s.env.Namespace, Name: account})
+	s.account = types.NamespacedName{Namespace: s.env.Namespace, Name: account}
+	c, err := r.clients.As(s.account)
 	if err != nil {
 		return flow.Fail(v1alpha1.ApplyFailedReason, err)
 	}

@@ -53,9 +53,6 @@ func unsupported(spec v1alpha1.EnvironmentSpec) []string {
 		name string
 	}{
 		{!ours, "sourceRef.apiVersion: " + spec.SourceRef.APIVersion},
-		{len(spec.DependsOn) > 0, "dependsOn"},
-		{len(spec.HealthChecks) > 0, "healthChecks"},
-		{len(spec.HealthCheckExprs) > 0, "healthCheckExprs"},
 		{spec.Disruption.Restart == v1alpha1.RestartWindow, "disruption.restart: Window"},
 		{len(spec.Disruption.Windows) > 0, "disruption.windows"},
 		{spec.Disruption.PreChange == v1alpha1.PreChangeSnapshot, "disruption.preChange: Snapshot"},

@@ -40,7 +40,7 @@ func (r *reconciler) render(ctx context.Context, s *scope) flow.Outcome {
 	key := fmt.Sprintf("%s/%s/%d%s", s.env.UID, s.tree.Digest, s.env.Generation, versions)
 	if s.findings.renderKey != key || s.findings.refusal != nil && s.asked() {
 		desired, err := r.planner.render(ctx, s.client, s.env, s.tree)
-		*s.findings = findings{desired: desired}
+		*s.findings = findings{desired: desired, expressions: s.findings.expressions}
 		if err != nil && !errors.As(err, &s.findings.refusal) {
 			return stop(v1alpha1.RenderFailedReason, err)
 		}

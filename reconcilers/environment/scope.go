@@ -22,6 +22,10 @@ type scope struct {
 	// memory of this Environment's last run.
 	findings *findings
 
+	// expressions of the spec; none before accept sets them.
+	expressions *expressions
+	// account that client acts as. Set by accept.
+	account types.NamespacedName
 	// client acts as the ServiceAccount. Set by accept.
 	client client.Client
 	// tree of the source. Set by observe.
@@ -51,11 +55,12 @@ type scope struct {
 
 func (r *reconciler) newScope(env *v1alpha1.Environment) *scope {
 	s := &scope{
-		env:        env,
-		now:        r.clock.Now(),
-		findings:   r.memory.recall(client.ObjectKeyFromObject(env)),
-		inventory:  make(map[plan.Key]v1alpha1.InventoryEntry, len(env.Status.Inventory)),
-		tombstones: make(map[plan.Key]v1alpha1.Tombstone, len(env.Status.Tombstones)),
+		env:         env,
+		expressions: &expressions{},
+		now:         r.clock.Now(),
+		findings:    r.memory.recall(client.ObjectKeyFromObject(env)),
+		inventory:   make(map[plan.Key]v1alpha1.InventoryEntry, len(env.Status.Inventory)),
+		tombstones:  make(map[plan.Key]v1alpha1.Tombstone, len(env.Status.Tombstones)),
 	}
 	for _, e := range env.Status.Inventory {
 		s.inventory[plan.KeyOfReference(e.ObjectReference)] = e

@@ -37,6 +37,9 @@ func (r *reconciler) release(ctx context.Context, s *scope) flow.Outcome {
 // forget drops what this process remembers; the objects stay.
 func (r *reconciler) forget(s *scope) flow.Outcome {
 	r.memory.forget(keyOf(s.env))
+	if r.observers != nil {
+		r.observers.forget(keyOf(s.env))
+	}
 	return flow.Done()
 }
 

@@ -238,8 +238,9 @@ func (w *world) settle() {
 func (w *world) spec(change func(*v1alpha1.EnvironmentSpec)) {
 	w.Helper()
 	w.get("prod", w.env)
+	before := client.MergeFrom(w.env.DeepCopy())
 	change(&w.env.Spec)
-	if err := w.admin.Update(w.Context(), w.env); err != nil {
+	if err := w.admin.Patch(w.Context(), w.env, before); err != nil {
 		w.Fatalf("update the Environment: %v", err)
 	}
 }

@@ -41,6 +41,8 @@ const (
 	// NotSupportedReason: the spec uses a field or a kind that this version does
 	// not implement. Nothing is done until it is removed; it is never ignored.
 	NotSupportedReason = "NotSupported"
+	// InvalidCELExpressionReason: an expression of the spec cannot be used.
+	InvalidCELExpressionReason = "InvalidCELExpression"
 )
 
 // Reasons of sources.
@@ -89,7 +91,12 @@ const (
 	DuplicateObjectReason = "DuplicateObject"
 	// KindNotFoundReason: the cluster does not know a kind of the revision.
 	KindNotFoundReason = "KindNotFound"
-	// DependencyCycleReason: objects of the revision refer to each other in a ring.
+	// DependencyNotReadyReason: an Environment of spec.dependsOn is not ready.
+	DependencyNotReadyReason = "DependencyNotReady"
+	// HealthCheckFailedReason: an object of spec.healthChecks cannot be looked at.
+	HealthCheckFailedReason = "HealthCheckFailed"
+	// DependencyCycleReason: objects of the revision, or Environments, refer to each
+	// other in a ring.
 	DependencyCycleReason = "DependencyCycle"
 	// OwnedByAnotherReason: an object belongs to another Environment.
 	OwnedByAnotherReason = "OwnedByAnother"

@@ -59,7 +59,8 @@ type EnvironmentSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +optional
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
-	// DependsOn lists Environments that must be ready first.
+	// DependsOn lists Environments that must be ready before a new revision, or a
+	// new spec, is applied. What was applied goes on, whatever becomes of them.
 	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	DependsOn []Dependency `json:"dependsOn,omitempty"`
@@ -82,11 +83,13 @@ type EnvironmentSpec struct {
 	// +kubebuilder:default="5m"
 	// +optional
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
-	// HealthChecks lists further objects whose health counts.
+	// HealthChecks lists further objects whose health counts. The ServiceAccount
+	// needs get, list and watch on them.
 	// +kubebuilder:validation:MaxItems=256
 	// +optional
 	HealthChecks []HealthCheck `json:"healthChecks,omitempty"`
-	// HealthCheckExprs gives kinds a health of their own, in CEL.
+	// HealthCheckExprs gives kinds a health of their own, in CEL. The fields of the
+	// object are the variables.
 	// +kubebuilder:validation:MaxItems=64
 	// +optional
 	HealthCheckExprs []HealthCheckExpr `json:"healthCheckExprs,omitempty"`
@@ -215,7 +218,8 @@ type Dependency struct {
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 	// ReadyExpr is a CEL expression that decides when it is ready, in place of its
-	// Ready condition.
+	// Ready condition. The variable dep is the dependency, self this Environment.
+	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	ReadyExpr string `json:"readyExpr,omitempty"`
 }
@@ -223,28 +227,44 @@ type Dependency struct {
 // HealthCheck names an object whose health counts.
 type HealthCheck struct {
 	// APIVersion of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=316
 	APIVersion string `json:"apiVersion"`
 	// Kind of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
 	Kind string `json:"kind"`
 	// Name of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
-	// Namespace of the object; the target namespace when empty.
+	// Namespace of the object; the target namespace when empty, or else that of the
+	// Environment.
+	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
 }
 
 // HealthCheckExpr gives a kind a health of its own.
 type HealthCheckExpr struct {
-	// APIVersion of the kind.
+	// APIVersion of the kind; its version does not matter.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=316
 	APIVersion string `json:"apiVersion"`
 	// Kind that is judged.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
 	Kind string `json:"kind"`
-	// Current is true when the object is healthy.
+	// Current is true when the object is healthy. It is asked last.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
 	Current string `json:"current"`
-	// InProgress is true while the object progresses.
+	// InProgress is true while the object progresses. It is asked first.
+	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	InProgress string `json:"inProgress,omitempty"`
 	// Failed is true when the object is degraded.
+	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Failed string `json:"failed,omitempty"`
 }

@@ -33,7 +33,7 @@ type EnvironmentStatus struct {
 	// Inventory lists the objects that this Environment applied and keeps.
 	// +optional
 	Inventory []InventoryEntry `json:"inventory,omitempty"`
-	// Health of the objects in the inventory.
+	// Health of the objects in the inventory and of those in spec.healthChecks.
 	// +optional
 	Health *HealthStatus `json:"health,omitempty"`
 	// Tombstones list the objects that left the source and were kept. One that

@@ -41,8 +41,9 @@ type ReceiverSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	Resources []ReceiverResource `json:"resources"`
-	// ResourceFilter is an expression in CEL that chooses among the resources. This
-	// version does not implement it.
+	// ResourceFilter is an expression in CEL that chooses among the resources: res is
+	// the source's metadata, req the body of the request, parsed as JSON.
+	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	ResourceFilter string `json:"resourceFilter,omitempty"`
 	// SecretRef names the Secret whose key token is what the sender knows.

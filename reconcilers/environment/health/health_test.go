@@ -207,7 +207,7 @@ func TestJudgeTogether(t *testing.T) {
 				objects = append(objects, object(t, kind, rest))
 			}
 			got := map[string]health.State{}
-			for key, h := range health.Judge(objects, now) {
+			for key, h := range health.Judge(objects, nil, now) {
 				got[key.Kind] = h.State
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {

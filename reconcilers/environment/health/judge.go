@@ -10,8 +10,9 @@ import (
 
 // Judge judges objects together: what waits for another object of the set that
 // is on its way is on its way too, however long that takes, and a disk waits for
-// its first consumer only if there is one.
-func Judge(objects []*unstructured.Unstructured, now time.Time) map[plan.Key]Health {
+// its first consumer only if there is one. Kinds that have rules are judged by
+// them.
+func Judge(objects []*unstructured.Unstructured, rules Rules, now time.Time) map[plan.Key]Health {
 	j := judgement{
 		verdicts:  make(map[plan.Key]Health, len(objects)),
 		targets:   make(map[plan.Key][]plan.Key, len(objects)),
@@ -19,7 +20,7 @@ func Judge(objects []*unstructured.Unstructured, now time.Time) map[plan.Key]Hea
 	}
 	for _, u := range objects {
 		key := plan.KeyOf(u)
-		j.verdicts[key] = Of(u, now)
+		j.verdicts[key] = rules.of(u, now)
 		j.targets[key] = plan.References(u)
 		if key.Kind == "VirtualMachine" {
 			j.consume(key)

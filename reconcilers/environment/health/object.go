@@ -26,6 +26,11 @@ func (o object) notObserved() (Health, bool) {
 	if len(status) == 0 {
 		return progressing(ReasonNotObserved, "was just made; its controller has not seen it yet"), true
 	}
+	return o.unseenChange()
+}
+
+// unseenChange judges an object whose status says that it speaks about an older spec.
+func (o object) unseenChange() (Health, bool) {
 	observed, found, _ := unstructured.NestedInt64(o.u.Object, "status", "observedGeneration")
 	if found && observed < o.u.GetGeneration() {
 		return progressing(ReasonNotObserved, "was just changed; its controller has not seen the change yet"), true

@@ -95,10 +95,13 @@ func (r *reconciler) accept(_ context.Context, s *scope) flow.Outcome {
 	case s.receiver.Spec.Suspend:
 		s.suspended = true
 		return flow.Wait(v1alpha1.SuspendedReason, 0, "spec.suspend is true; the sender is answered as if there were nobody")
-	case s.receiver.Spec.ResourceFilter != "":
-		return flow.Stall(v1alpha1.NotSupportedReason, "this version does not implement spec.resourceFilter; remove it and use matchLabels")
 	case !r.served:
 		return flow.Stall(v1alpha1.NotSupportedReason, "nobody listens for webhooks; start Slipway with --receiver-address")
+	}
+	if text := s.receiver.Spec.ResourceFilter; text != "" {
+		if _, err := compileFilter(text); err != nil {
+			return flow.Stall(v1alpha1.InvalidCELExpressionReason, "spec.resourceFilter: %s; correct it", err)
+		}
 	}
 	return flow.Done()
 }

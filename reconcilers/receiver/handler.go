@@ -105,7 +105,7 @@ func (h *Handler) find(ctx context.Context, path string) (*v1alpha1.Receiver, []
 	}
 	for i := range list.Items {
 		receiver := &list.Items[i]
-		if receiver.Spec.Suspend || receiver.Spec.ResourceFilter != "" {
+		if receiver.Spec.Suspend {
 			continue
 		}
 		token, err := tokenOf(ctx, h.secrets, receiver)
@@ -161,22 +161,31 @@ func (h *Handler) act(r *http.Request, receiver *v1alpha1.Receiver, body []byte)
 	if unique[receiver.Spec.Type] && h.memory.knows(d) {
 		return nil
 	}
-	if err := h.wake(r.Context(), receiver); err != nil {
+	chosen, err := filterOf(receiver, r.Header, body)
+	if err != nil {
+		return err
+	}
+	if err := h.wake(r.Context(), receiver, chosen); err != nil {
 		return err
 	}
 	h.memory.remember(d)
 	return nil
 }
 
-// wake asks for a look at each source that a receiver names. One that is not there
-// does not keep the others from it.
-func (h *Handler) wake(ctx context.Context, receiver *v1alpha1.Receiver) error {
+// wake asks for a look at each source that a receiver names and its filter takes.
+// One that is not there does not keep the others from it.
+func (h *Handler) wake(ctx context.Context, receiver *v1alpha1.Receiver, chosen *filter) error {
 	at := h.clock.Now().UTC().Format(time.RFC3339Nano)
 	var problems []error
 	for _, resource := range receiver.Spec.Resources {
 		sources, err := h.sources(ctx, receiver.Namespace, resource)
 		problems = append(problems, err)
 		for _, source := range sources {
+			takes, err := chosen.takes(ctx, h.client, source)
+			problems = append(problems, err)
+			if !takes {
+				continue
+			}
 			patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RequestedAtAnnotation, at)
 			err := h.client.Patch(ctx, source, client.RawPatch(types.MergePatchType, []byte(patch)))
 			if client.IgnoreNotFound(err) != nil {
@@ -191,8 +200,13 @@ func (h *Handler) wake(ctx context.Context, receiver *v1alpha1.Receiver) error {
 func (h *Handler) sources(ctx context.Context, namespace string, resource v1alpha1.ReceiverResource) ([]client.Object, error) {
 	if resource.Name != "*" {
 		source := sourceOf(resource.Kind)
-		source.SetNamespace(namespace)
-		source.SetName(resource.Name)
+		err := h.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: resource.Name}, source)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("read %s %s: %w", resource.Kind, resource.Name, err)
+		}
+		if err != nil {
+			return nil, nil
+		}
 		return []client.Object{source}, nil
 	}
 	options := []client.ListOption{client.InNamespace(namespace), client.MatchingLabels(resource.MatchLabels)}

@@ -381,7 +381,9 @@ func TestSpecsThatDoNothing(t *testing.T) {
 		reason string
 	}{
 		"suspended":         {v1alpha1.ReceiverSpec{Suspend: true}, true, v1alpha1.SuspendedReason},
-		"with CEL":          {v1alpha1.ReceiverSpec{ResourceFilter: "true"}, true, v1alpha1.NotSupportedReason},
+		"with CEL":          {v1alpha1.ReceiverSpec{ResourceFilter: "true"}, true, v1alpha1.SucceededReason},
+		"with broken CEL":   {v1alpha1.ReceiverSpec{ResourceFilter: "req.repository =="}, true, v1alpha1.InvalidCELExpressionReason},
+		"CEL that is text":  {v1alpha1.ReceiverSpec{ResourceFilter: "'yes'"}, true, v1alpha1.InvalidCELExpressionReason},
 		"nobody listens":    {v1alpha1.ReceiverSpec{}, false, v1alpha1.NotSupportedReason},
 		"all that is there": {v1alpha1.ReceiverSpec{}, true, v1alpha1.SucceededReason},
 	} {
@@ -407,6 +409,46 @@ func TestPathIsThatOfFlux(t *testing.T) {
 	sum := sha256.Sum256([]byte("secret" + "github-receiver" + "apps"))
 	if got, want := pathOf([]byte("secret"), r), "/hook/"+hex.EncodeToString(sum[:]); got != want {
 		t.Errorf("path %s, want %s", got, want)
+	}
+}
+
+func TestResourceFilter(t *testing.T) {
+	const push = `{"repository": {"name": "prod"}, "tag": "registry.example/team/prod:v1.0.0", "deleted": false}`
+	all := []v1alpha1.ReceiverResource{{Kind: v1alpha1.GitRepositoryKind, Name: "vms"}, {Kind: v1alpha1.GitRepositoryKind, Name: "gone"}, {Kind: v1alpha1.OCIRepositoryKind, Name: "*"}}
+	for name, test := range map[string]struct {
+		filter, kind, body string
+		code               int
+		woken              string
+	}{
+		"by name":            {"res.metadata.name == req.repository.name", "application/json", push, 200, "team/prod"},
+		"by kind":            {"res.kind == 'GitRepository' && res.apiVersion.startsWith('gitops.slipway.dev/')", "application/json", push, 200, "team/vms"},
+		"by label":           {"has(res.metadata.labels) && res.metadata.labels['tier'] == 'test'", "application/json", push, 200, "team/test"},
+		"by tag":             {"req.tag.split(':').last().value().startsWith('v') && res.metadata.name == 'prod'", "application/json; charset=utf-8", push, 200, "team/prod"},
+		"none":               {"req.deleted", "application/json", push, 200, ""},
+		"not JSON":           {"!has(req.repository) && res.metadata.name == 'vms'", "text/plain", push, 200, "team/vms"},
+		"broken JSON":        {"true", "application/json", push[1:], 400, ""},
+		"a list":             {"true", "application/json", "[]", 400, ""},
+		"what is missing":    {"req.ref == 'main'", "application/json", push, 422, ""},
+		"what nobody can do": {"[req.tag]" + strings.Repeat(".map(x, x + x)", 40) + "[0] == ''", "application/json", push, 422, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, v1alpha1.ReceiverSpec{Type: v1alpha1.GenericReceiver, ResourceFilter: test.filter, Resources: all})
+			w.mustReconcile()
+			if code := w.post(map[string]string{"Content-Type": test.kind}, test.body); code != test.code {
+				t.Errorf("answer %d, want %d", code, test.code)
+			}
+			if got := w.woken(); got != test.woken {
+				t.Errorf("woken: %q, want %q", got, test.woken)
+			}
+		})
+	}
+}
+
+func TestFilterSeesOnlyWhatIsAuthenticated(t *testing.T) {
+	w := newWorld(t, v1alpha1.ReceiverSpec{Type: v1alpha1.GitHubReceiver, ResourceFilter: "true"})
+	w.mustReconcile()
+	if code := w.post(map[string]string{"Content-Type": "application/json"}, "{"); code != http.StatusUnauthorized {
+		t.Errorf("answer %d to a broken body without a proof, want 401", code)
 	}
 }
 

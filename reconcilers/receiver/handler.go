@@ -187,7 +187,7 @@ func (h *Handler) wake(ctx context.Context, receiver *v1alpha1.Receiver, chosen 
 				continue
 			}
 			patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.RequestedAtAnnotation, at)
-			err := h.client.Patch(ctx, source, client.RawPatch(types.MergePatchType, []byte(patch)))
+			err = h.client.Patch(ctx, source, client.RawPatch(types.MergePatchType, []byte(patch)))
 			if client.IgnoreNotFound(err) != nil {
 				problems = append(problems, fmt.Errorf("ask for a look at %s %s: %w", resource.Kind, client.ObjectKeyFromObject(source), err))
 			}

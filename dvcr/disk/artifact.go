@@ -186,8 +186,8 @@ func (a *artifact) check() error {
 		return l.Digest == p.digest && l.Size == p.size
 	})
 	switch {
-	case a.config.LayoutVersion != layoutVersion:
-		return fmt.Errorf("%w: layout version %d, this program reads %d", ErrUnsupported, a.config.LayoutVersion, layoutVersion)
+	case a.config.LayoutVersion < oldestLayoutVersion || a.config.LayoutVersion > layoutVersion:
+		return fmt.Errorf("%w: layout version %d, this program reads %d to %d", ErrUnsupported, a.config.LayoutVersion, oldestLayoutVersion, layoutVersion)
 	case !same:
 		return fmt.Errorf("%w: the table of contents and the manifest name different packs", ErrCorrupt)
 	case a.config.VirtualSize != a.table.size:

@@ -144,7 +144,7 @@ func FuzzCut(f *testing.F) {
 
 func TestTierAt(t *testing.T) {
 	cases := map[int64]int{
-		0: 0, 64*gib - 1: 0, 64 * gib: 1, 512*gib - 1: 1, 512 * gib: 2, 1 << 49: 2,
+		0: 0, 4*gib - 1: 0, 4 * gib: 1, 32*gib - 1: 1, 32 * gib: 2, 512*gib - 1: 2, 512 * gib: 3, 1 << 49: 3,
 	}
 	for off, want := range cases {
 		if got := tierAt(off); got != &tiers[want] {

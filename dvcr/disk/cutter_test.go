@@ -155,7 +155,7 @@ func TestHoleToTheEnd(t *testing.T) {
 		g.data[i] = i < 5 // 3 blocks of data, and 2 of zeros that the map takes for data
 	}
 	got := cutAll(t, &mapped{disk: g, size: g.Size(), fan: 1, unit: blockSize}, slabSize)
-	want := []layout{{0, 3 * blockSize}}
+	want := []layout{{0, 9766}, {9766, 3*blockSize - 9766}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("chunks (-want +got):\n%s", diff)
 	}

@@ -2,8 +2,10 @@ package disk
 
 // The constants below are the format: changing one changes every digest, so a change needs a new layout version.
 const (
-	// layoutVersion names this set of rules in the config and in the table of contents.
-	layoutVersion = 1
+	// layoutVersion names this set of rules in the config. Version 1 had other tiers; how a disk was cut is nothing that its
+	// readers need, so they read both.
+	layoutVersion       = 2
+	oldestLayoutVersion = 1
 
 	// blockSize is the unit of zero detection.
 	blockSize = 4 << 10
@@ -30,8 +32,13 @@ type tier struct {
 	min, avg, max int
 }
 
+//
+// Small chunks let an update that touches many small files move little: where 10 % of a distribution's files change by one
+// block each, 64 KiB make 15 % of the image new, 8 KiB make 4 %. They cost 5 % of size, and 45 bytes each in the table, so
+// they are for the first 4 GiB, where images of systems lie.
 var tiers = [...]tier{
-	{below: 64 * gib, min: int(16 * kib), avg: int(64 * kib), max: int(256 * kib)},
+	{below: 4 * gib, min: int(2 * kib), avg: int(8 * kib), max: int(32 * kib)},
+	{below: 32 * gib, min: int(16 * kib), avg: int(64 * kib), max: int(256 * kib)},
 	{below: 512 * gib, min: int(64 * kib), avg: int(256 * kib), max: int(1024 * kib)},
 	{min: int(256 * kib), avg: int(1024 * kib), max: int(4096 * kib)},
 }

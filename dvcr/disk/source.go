@@ -121,6 +121,9 @@ func (m *mapped) ReadNext(p []byte) (int64, int, error) {
 	return off, int(n), nil
 }
 
+// lookAhead is how far stretches are joined before they are read: a map may be long, and its image be refused early.
+const lookAhead = 256 << 20
+
 // advance joins stretches whose gaps are too short to be holes, so that what the cutter sees does not depend on the
 // granularity of the file system or of the image format.
 func (m *mapped) advance() error {
@@ -136,7 +139,7 @@ func (m *mapped) advance() error {
 		s.start = at
 	}
 	m.run = s
-	for {
+	for m.run.end-m.run.start < lookAhead {
 		s, err := m.lookup(m.run.end)
 		switch {
 		case errors.Is(err, io.EOF):
@@ -152,6 +155,7 @@ func (m *mapped) advance() error {
 		}
 		m.run.end = s.end
 	}
+	return nil
 }
 
 // lookup returns the next stretch, in whole blocks.

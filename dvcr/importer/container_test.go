@@ -175,6 +175,7 @@ func TestImportContainerDisk(t *testing.T) {
 		":absolute", ":dotted", ":qcow2", ":gzip", ":zstd", ":packed", ":second-layer", ":crowded", ":index",
 	} {
 		t.Run(image, func(t *testing.T) {
+			t.Parallel()
 			reg := dvcr(t).Client()
 			o := loopback()
 			o.Architecture, o.Dir = "amd64", t.TempDir()

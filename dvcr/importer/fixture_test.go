@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -33,9 +34,9 @@ const mib = 1 << 20
 func rawDisk(seed uint64, size int) []byte {
 	out := make([]byte, size)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for i := 512; i < size; i++ {
+	for i := 512; i+8 <= size; i += 8 {
 		if i < size/4 || i > size/2 {
-			out[i] = byte(random.Uint32())
+			binary.LittleEndian.PutUint64(out[i:], random.Uint64())
 		}
 	}
 	out[510], out[511] = 0x55, 0xaa

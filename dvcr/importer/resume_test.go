@@ -370,8 +370,8 @@ func (c vanishingClient) Do(r *http.Request) (*http.Response, error) {
 
 // TestDVCRAway stops the registry in the middle of an import and starts it again.
 func TestDVCRAway(t *testing.T) {
-	raw := rawDisk(1, 80*mib)
-	f := &flaky{content: raw, version: `"1"`, ranges: true, holdAt: 75 * mib, reached: make(chan struct{}), release: make(chan struct{})}
+	raw := rawDisk(1, 56*mib)
+	f := &flaky{content: raw, version: `"1"`, ranges: true, holdAt: 52 * mib, reached: make(chan struct{}), release: make(chan struct{})}
 	dir := t.TempDir()
 	server := startDVCR(t, dir)
 	reg := server.Client()

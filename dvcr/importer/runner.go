@@ -30,6 +30,8 @@ type Options struct {
 	Concurrency int
 	// MaxVirtualSize refuses larger disks, and larger downloads; 0 means 16 TiB.
 	MaxVirtualSize int64
+	// UnpackGrace is how many bytes may come out of a small file before their ratio to it counts; 0 means 1 GiB.
+	UnpackGrace int64
 	// StallTimeout ends an attempt to download during which nothing arrived for so long; 0 means 30 seconds.
 	StallTimeout time.Duration
 	// Uploads receives what users upload; nil refuses such jobs.
@@ -57,6 +59,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxVirtualSize <= 0 {
 		o.MaxVirtualSize = 16 << 40
+	}
+	if o.UnpackGrace <= 0 {
+		o.UnpackGrace = 1 << 30
 	}
 	if o.StallTimeout <= 0 {
 		o.StallTimeout = 30 * time.Second

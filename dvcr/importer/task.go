@@ -174,7 +174,7 @@ func (t *task) importOrigin(ctx context.Context, o origin, sums checksums, open 
 // read takes the image out of a download, decides what it is, and pushes it.
 func (t *task) read(ctx context.Context, s *spool, sums checksums, open opener) (disk.Info, error) {
 	wire := bufio.NewReaderSize(sums.reader(s.reader()), 256<<10)
-	content, packed, err := unpack(wire, t.options.MaxVirtualSize)
+	content, packed, err := unpack(wire, t.options)
 	if err != nil {
 		return disk.Info{}, err
 	}
@@ -182,7 +182,7 @@ func (t *task) read(ctx context.Context, s *spool, sums checksums, open opener) 
 	inner, inPlace := content, !packed && open == nil
 	if open != nil {
 		var plain bool
-		if inner, plain, err = unpackFile(content, open, t.options.MaxVirtualSize); err != nil {
+		if inner, plain, err = unpackFile(content, open, t.options); err != nil {
 			return disk.Info{}, err
 		}
 		defer inner.Close()
@@ -202,12 +202,12 @@ func (t *task) read(ctx context.Context, s *spool, sums checksums, open opener) 
 }
 
 // unpackFile finds the image in a layer and unpacks it, if it is a file that is compressed itself.
-func unpackFile(layer io.Reader, open opener, maxSize int64) (image io.ReadCloser, plain bool, err error) {
+func unpackFile(layer io.Reader, open opener, o Options) (image io.ReadCloser, plain bool, err error) {
 	found, plain, err := open(layer)
 	if err != nil || plain {
 		return io.NopCloser(found), plain, err
 	}
-	image, _, err = unpack(bufio.NewReaderSize(found, 256<<10), maxSize)
+	image, _, err = unpack(bufio.NewReaderSize(found, 256<<10), o)
 	return image, false, err
 }
 
@@ -286,7 +286,7 @@ func (t *task) pushFile(ctx context.Context, p *payload, format string, head []b
 		return disk.Info{}, err
 	}
 	describe := func() disk.SourceConfig { return disk.SourceConfig{Format: format, Size: p.spool.length()} }
-	result, err := t.push(ctx, src, describe, max(ratioGrace, info.Size()*maxRatio))
+	result, err := t.push(ctx, src, describe, max(t.options.UnpackGrace, info.Size()*maxRatio))
 	return result, errors.Join(err, src.Close())
 }
 

@@ -17,14 +17,12 @@ const (
 	// maxRatio is how many bytes may come out of one that went in. Deflate cannot do more than 1032; more than that is what
 	// bombs need and disks do not, whose zeros come to little beside their data.
 	maxRatio = 1100
-	// ratioGrace is how much may come out before the ratio counts.
-	ratioGrace = 1 << 30
 	// maxDictionary bounds the memory that a file may demand for decoding; "xz -9" and "zstd --long" stay below.
 	maxDictionary = 128 << 20
 )
 
 // unpack returns a reader of what in holds, unpacked when it is compressed, and whether it is.
-func unpack(in *bufio.Reader, maxSize int64) (out io.ReadCloser, packed bool, err error) {
+func unpack(in *bufio.Reader, o Options) (out io.ReadCloser, packed bool, err error) {
 	head, err := in.Peek(32)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err //nolint:wrapcheck // the source's own error
@@ -41,7 +39,7 @@ func unpack(in *bufio.Reader, maxSize int64) (out io.ReadCloser, packed bool, er
 	if err != nil {
 		return nil, false, damaged(kind, err)
 	}
-	return &bounded{ReadCloser: d, kind: kind, in: counted, max: maxSize}, true, nil
+	return &bounded{ReadCloser: d, kind: kind, in: counted, max: o.MaxVirtualSize, grace: o.UnpackGrace}, true, nil
 }
 
 func decompressor(kind string, in io.Reader, head []byte) (io.ReadCloser, error) {
@@ -99,6 +97,8 @@ type bounded struct {
 	in   *counter
 	out  int64
 	max  int64
+	// grace is how much may come out before the ratio counts.
+	grace int64
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -107,7 +107,7 @@ func (b *bounded) Read(p []byte) (int, error) {
 	switch {
 	case b.out > b.max:
 		return 0, fmt.Errorf("%w: unpacked it is over %d bytes", ErrTooLarge, b.max)
-	case b.out > ratioGrace && b.out/maxRatio > b.in.n:
+	case b.out > b.grace && b.out/maxRatio > b.in.n:
 		return 0, fmt.Errorf("%w: %d bytes of %s unpack to more than %d; this is no honest image", ErrTooLarge, b.in.n, b.kind, b.out)
 	case err != nil && err != io.EOF: //nolint:errorlint // a wrapped EOF is an error
 		return n, damaged(b.kind, err)

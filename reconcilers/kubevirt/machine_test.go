@@ -2,23 +2,15 @@ package kubevirt_test
 
 import (
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
-	"sigs.k8s.io/yaml"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/reconcilers/kubevirt"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func input() kubevirt.Input {
 	root := v1alpha2.BlockDeviceSpecRef{Kind: v1alpha2.DiskDevice, Name: "root"}
@@ -44,108 +36,6 @@ func input() kubevirt.Input {
 		},
 		Devices:   []kubevirt.Device{{Ref: root, UID: "5d6c1e5e-0002", ClaimName: "d8v-vd-root-5d6c1e5e-0002"}},
 		IPAddress: "10.66.10.5",
-	}
-}
-
-func TestVirtualMachineGolden(t *testing.T) {
-	tests := map[string]func(in *kubevirt.Input){
-		"minimal": func(*kubevirt.Input) {},
-		"windows": func(in *kubevirt.Input) {
-			spec := &in.Machine.Spec
-			spec.OSType, spec.Bootloader = v1alpha2.Windows, v1alpha2.EFIWithSecureBoot
-			spec.Provisioning = &v1alpha2.Provisioning{Type: v1alpha2.ProvisioningTypeSysprepRef, SysprepRef: &v1alpha2.SysprepRef{Kind: "Secret", Name: "answers"}}
-			spec.TerminationGracePeriodSeconds = ptr.To[int64](300)
-		},
-		"no-paravirtualization": func(in *kubevirt.Input) {
-			in.Machine.Spec.EnableParavirtualization = ptr.To(false)
-			in.Machine.Spec.Provisioning = &v1alpha2.Provisioning{Type: v1alpha2.ProvisioningTypeUserData, UserData: "#cloud-config\n"}
-		},
-		"many-cores": func(in *kubevirt.Input) {
-			in.Machine.Spec.CPU = v1alpha2.CPUSpec{Cores: 48}
-			in.Class.Spec.CPU = v1alpha2.ClassCPU{Type: v1alpha2.CPUTypeFeatures, Features: []string{"vmx", "invtsc"}}
-			in.EndOnReset = true
-		},
-		"images": func(in *kubevirt.Input) {
-			refs := []v1alpha2.BlockDeviceSpecRef{
-				{Kind: v1alpha2.ClusterImageDevice, Name: "installer"},
-				{Kind: v1alpha2.ImageDevice, Name: "tools"},
-				{Kind: v1alpha2.ImageDevice, Name: "kept"},
-				{Kind: v1alpha2.DiskDevice, Name: "root"},
-			}
-			in.Machine.Spec.BlockDeviceRefs = refs
-			in.Machine.Spec.Provisioning = &v1alpha2.Provisioning{Type: v1alpha2.ProvisioningTypeUserDataRef, UserDataRef: &v1alpha2.UserDataRef{Kind: "Secret", Name: "init"}}
-			in.Devices = []kubevirt.Device{
-				{Ref: refs[0], UID: "1", Image: "dvcr.local/cvi/installer:1", CDROM: true, PullSecret: "pull"},
-				{Ref: refs[1], UID: "2", Image: "dvcr.local/vi/shop/tools:2", PullSecret: "pull"},
-				{Ref: refs[2], UID: "3", ClaimName: "d8v-vi-kept-3"},
-				in.Devices[0],
-			}
-		},
-		"placement": place,
-	}
-	for name, edit := range tests {
-		t.Run(name, func(t *testing.T) {
-			in := input()
-			edit(&in)
-			vm, err := kubevirt.VirtualMachine(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			compareGolden(t, name, vm)
-		})
-	}
-}
-
-func place(in *kubevirt.Input) {
-	requirement := func(key string) corev1.NodeSelectorRequirement {
-		return corev1.NodeSelectorRequirement{Key: key, Operator: corev1.NodeSelectorOpExists}
-	}
-	term := v1alpha2.VirtualMachineAndPodAffinityTerm{
-		LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, TopologyKey: "kubernetes.io/hostname",
-	}
-	spec := &in.Machine.Spec
-	spec.NodeSelector = map[string]string{"zone": "machine", "rack": "1"}
-	spec.Tolerations = []corev1.Toleration{{Key: "both"}, {Key: "machine"}}
-	spec.PriorityClassName = "high"
-	spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.DoNotSchedule}}
-	spec.Affinity = &v1alpha2.VMAffinity{
-		NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{
-			{MatchExpressions: []corev1.NodeSelectorRequirement{requirement("first")}},
-			{MatchExpressions: []corev1.NodeSelectorRequirement{requirement("second")}},
-		}}},
-		VirtualMachineAndPodAffinity: &v1alpha2.VirtualMachineAndPodAffinity{
-			PreferredDuringSchedulingIgnoredDuringExecution: []v1alpha2.WeightedVirtualMachineAndPodAffinityTerm{{Weight: 7, VirtualMachineAndPodAffinityTerm: term}},
-		},
-		VirtualMachineAndPodAntiAffinity: &v1alpha2.VirtualMachineAndPodAntiAffinity{
-			RequiredDuringSchedulingIgnoredDuringExecution: []v1alpha2.VirtualMachineAndPodAffinityTerm{term},
-		},
-	}
-	in.Class.Spec.CPU = v1alpha2.ClassCPU{Type: v1alpha2.CPUTypeDiscovery}
-	in.Class.Status.CPUFeatures.Enabled = []string{"aes", "svm"}
-	in.Class.Spec.NodeSelector = v1alpha2.ClassNodeSelector{
-		MatchLabels: map[string]string{"zone": "class"}, MatchExpressions: []corev1.NodeSelectorRequirement{requirement("class")},
-	}
-	in.Class.Spec.Tolerations = []corev1.Toleration{{Key: "both"}, {Key: "class"}}
-}
-
-func compareGolden(t *testing.T, name string, object any) {
-	t.Helper()
-	got, err := yaml.Marshal(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join("testdata", name+".yaml")
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs, run with -update when that is right (-want +got):\n%s", path, diff)
 	}
 }
 

@@ -1,4 +1,4 @@
-module slipway.dev/slipway/test/engine/kubevirt
+module slipway.dev/slipway/test/engine/kubevirt/module
 
 go 1.24.0
 

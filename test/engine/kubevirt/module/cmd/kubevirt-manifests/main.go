@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"slipway.dev/slipway/test/engine/kubevirt/manifest"
+	"slipway.dev/slipway/test/engine/kubevirt/module/manifest"
 )
 
 func main() {
@@ -41,7 +41,7 @@ when virt-api answers.`,
 	flags.StringVar(&shape, "shape", string(manifest.Pods), "how the control plane runs: pods or processes")
 	flags.StringVar(&plan.Namespace, "namespace", "kubevirt", "namespace of KubeVirt")
 	flags.StringVar(&plan.Registry, "registry", "localhost", "registry of the images")
-	flags.StringVar(&plan.Tag, "tag", "dev", "tag of the images")
+	flags.StringVar(&plan.Tag, "tag", "engine", "tag of the images")
 	flags.IntVar(&plan.Port, "port", 0, "port of virt-api on the host, for processes")
 	flags.DurationVar(&plan.Lifetime, "lifetime", 365*24*time.Hour, "how long the certificates last")
 	flags.StringSliceVar(&plan.Gates, "feature-gates", manifest.DefaultGates, "KubeVirt's feature gates to switch on")

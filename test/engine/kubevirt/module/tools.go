@@ -1,7 +1,7 @@
 //go:build tools
 
-// Package kubevirt pins the commands of KubeVirt that the engine compiles.
-package kubevirt
+// Package module pins the commands of KubeVirt that the engine compiles.
+package module
 
 import (
 	_ "kubevirt.io/kubevirt/cmd/virt-api"

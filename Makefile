@@ -15,10 +15,10 @@ IMAGE := $(CACHE)/sample-$(IMAGE_KEY).qcow2
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e packages test-packages clean
+.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e e2e-engine-fast packages test-packages clean
 
 help: ## list the verbs
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 run: packages build $(IMAGE) ## install what is missing, build, and run the demo: a push boots a guest
 	SLIPWAY_SAMPLE_IMAGE=$(IMAGE) bin/slipway up --demo
@@ -58,6 +58,9 @@ verify: ## fail when generated files or go.mod are not current
 
 e2e: packages build $(IMAGE) ## run the whole story against the built binaries and a real guest
 	SLIPWAY_BIN=$(CURDIR)/bin SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go test -count=1 -timeout 40m -tags e2e ./test/e2e
+
+e2e-engine-fast: test-packages bin/slipway-controlplane ## show Slipway's objects to stock KubeVirt's control plane
+	cd test/engine && SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane go test -v -count=1 -timeout 60m -tags e2e ./fast
 
 bench: packages build $(IMAGE) ## measure beside the peers, print a table and JSON
 	SLIPWAY_BIN=$(CURDIR)/bin SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go run ./test/bench

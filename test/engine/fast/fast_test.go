@@ -1,0 +1,12 @@
+//go:build e2e
+
+package fast
+
+import "testing"
+
+// TestStockKubeVirt runs everything on one control plane, because starting it is what takes the time.
+func TestStockKubeVirt(t *testing.T) {
+	p := startKubeVirt(t)
+	t.Run("golden objects are admitted", p.admitGolden)
+	t.Run("a machine becomes an instance and a pod", p.runMachine)
+}

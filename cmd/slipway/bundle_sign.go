@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 
 	"slipway.dev/slipway/sources/oci"
-	"slipway.dev/slipway/sources/verify/cosign"
-	"slipway.dev/slipway/sources/verify/notation"
+	"slipway.dev/slipway/internal/signatures/cosign"
+	"slipway.dev/slipway/internal/signatures/notation"
 )
 
 // passwordVariable is where cosign looks for the password of a private key, too.

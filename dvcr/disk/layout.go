@@ -32,7 +32,6 @@ type tier struct {
 	min, avg, max int
 }
 
-//
 // Small chunks let an update that touches many small files move little: where 10 % of a distribution's files change by one
 // block each, 64 KiB make 15 % of the image new, 8 KiB make 4 %. They cost 5 % of size, and 45 bytes each in the table, so
 // they are for the first 4 GiB, where images of systems lie.

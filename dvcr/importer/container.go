@@ -43,6 +43,10 @@ func (t *task) importContainer(ctx context.Context, s *RegistrySource, policy eg
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", s.Image, requestError(err))
 	}
+	if err := checkSignatures(ctx, s, repo, root, policy); err != nil {
+		return nil, err
+	}
+	ref = root.Digest.String() // the tag may move, what was signed does not
 	info, err := disk.Inspect(ctx, repo, ref)
 	switch {
 	case err == nil:

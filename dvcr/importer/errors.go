@@ -32,6 +32,8 @@ var (
 	ErrUnauthorized = errors.New("access denied")
 	// ErrUntrusted says that the server's certificate is not signed by a trusted authority.
 	ErrUntrusted = errors.New("certificate is not trusted")
+	// ErrUnsigned says that the image is not signed by who must have signed it.
+	ErrUnsigned = errors.New("image is not signed by who is trusted")
 	// ErrUnreachable says that the source could not be read, although it was tried again: worth another attempt later.
 	ErrUnreachable = errors.New("source is unreachable")
 	// ErrChecksum says that the image is not the one that the job's checksum names.
@@ -52,7 +54,7 @@ var (
 
 // kinds lists the errors above, for those that are already told apart.
 var kinds = []error{
-	ErrInvalidSource, ErrForbiddenAddress, ErrNotFound, ErrUnauthorized, ErrUntrusted, ErrUnreachable, ErrChecksum,
+	ErrInvalidSource, ErrForbiddenAddress, ErrNotFound, ErrUnauthorized, ErrUntrusted, ErrUnsigned, ErrUnreachable, ErrChecksum,
 	ErrNotDiskImage, ErrUnsupported, ErrTooLarge, ErrNoSpace, ErrUploadTimeout, ErrRegistry,
 }
 

@@ -8,6 +8,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"slipway.dev/slipway/dvcr/upload"
+	"slipway.dev/slipway/internal/signatures"
 )
 
 // Job is one image to import.
@@ -91,6 +92,8 @@ type RegistrySource struct {
 	CABundle []byte
 	// Username and Password are empty for anonymous access.
 	Username, Password string
+	// SignedBy says who must have signed the image: somebody of each. It is checked before anything of the image is read.
+	SignedBy []signatures.Trust
 }
 
 // Phase says where a job stands.

@@ -23,7 +23,7 @@ var kindNames = map[string]error{
 	"InvalidSource": ErrInvalidSource, "ForbiddenAddress": ErrForbiddenAddress, "NotFound": ErrNotFound,
 	"Unauthorized": ErrUnauthorized, "Untrusted": ErrUntrusted, "Unreachable": ErrUnreachable, "Checksum": ErrChecksum,
 	"NotDiskImage": ErrNotDiskImage, "Unsupported": ErrUnsupported, "TooLarge": ErrTooLarge, "NoSpace": ErrNoSpace,
-	"UploadTimeout": ErrUploadTimeout, "Registry": ErrRegistry,
+	"UploadTimeout": ErrUploadTimeout, "Unsigned": ErrUnsigned, "Registry": ErrRegistry,
 }
 
 // NewReport describes the state of a job that has ended.

@@ -38,7 +38,7 @@ import (
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 	"slipway.dev/slipway/sources/oci"
 	"slipway.dev/slipway/sources/store"
-	"slipway.dev/slipway/sources/verify/cosign"
+	"slipway.dev/slipway/internal/signatures/cosign"
 )
 
 // bundleWorld is an OCIRepository, a real registry and a real store.

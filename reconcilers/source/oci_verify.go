@@ -9,8 +9,8 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/reconcilers/internal/flow"
-	"slipway.dev/slipway/sources/verify/cosign"
-	"slipway.dev/slipway/sources/verify/notation"
+	"slipway.dev/slipway/internal/signatures/cosign"
+	"slipway.dev/slipway/internal/signatures/notation"
 )
 
 // trustedRootKey is the key of a Secret that holds the trusted root of keyless signatures.

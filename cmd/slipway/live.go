@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"reflect"
 	"time"
 
 	toolscache "k8s.io/client-go/tools/cache"
@@ -11,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/local/platform"
 )
 
@@ -62,7 +64,7 @@ func notifyAll(ctx context.Context, informers cache.Informers) (<-chan struct{},
 	handler := toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(any) { notify() },
 		UpdateFunc: func(before, after any) {
-			if before.(client.Object).GetResourceVersion() != after.(client.Object).GetResourceVersion() {
+			if visible(before.(client.Object), after.(client.Object)) {
 				notify()
 			}
 		},
@@ -86,6 +88,18 @@ func notifyAll(ctx context.Context, informers cache.Informers) (<-chan struct{},
 		}
 	}
 	return changed, nil
+}
+
+// visible tells whether an update may change what is shown. An Environment is
+// written for each request that it answers, which shows nowhere.
+func visible(before, after client.Object) bool {
+	was, ok := before.(*v1alpha1.Environment)
+	if !ok {
+		return before.GetResourceVersion() != after.GetResourceVersion()
+	}
+	is := after.(*v1alpha1.Environment).Status
+	is.LastHandledReconcileAt = was.Status.LastHandledReconcileAt
+	return before.GetGeneration() != after.GetGeneration() || !reflect.DeepEqual(was.Status, is)
 }
 
 // redraw reads the tables again when something has changed, and what guests have

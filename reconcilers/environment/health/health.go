@@ -77,7 +77,7 @@ func suspended(reason, message string) Health {
 // Of judges one object by itself. Use Judge where the objects around it are
 // known.
 func Of(u *unstructured.Unstructured, now time.Time) Health {
-	o := object{u: u, now: now}
+	o := newObject(u, now)
 	if u.GetDeletionTimestamp() != nil {
 		return progressing(ReasonTerminating, "is being deleted")
 	}

@@ -52,7 +52,7 @@ func machineTrouble(o object) (Health, bool) {
 
 func runningMachine(o object, policy string) Health {
 	awaiting, applied := o.condition("AwaitingRestartToApplyConfiguration"), o.condition("ConfigurationApplied")
-	changes, _, _ := unstructured.NestedSlice(o.u.Object, "status", "restartAwaitingChanges")
+	changes := o.list("status", "restartAwaitingChanges")
 	switch {
 	case policy == "AlwaysOff":
 		return o.moving("Running", "runs and is to be stopped")

@@ -7,10 +7,27 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// object reads what rules look at.
+// object reads what rules look at. It changes and copies nothing.
 type object struct {
-	u   *unstructured.Unstructured
-	now time.Time
+	u          *unstructured.Unstructured
+	now        time.Time
+	conditions []condition
+}
+
+func newObject(u *unstructured.Unstructured, now time.Time) object {
+	o := object{u: u, now: now}
+	for _, entry := range o.list("status", "conditions") {
+		if fields, ok := entry.(map[string]any); ok {
+			o.conditions = append(o.conditions, conditionOf(fields))
+		}
+	}
+	return o
+}
+
+func (o object) list(path ...string) []any {
+	value, _, _ := unstructured.NestedFieldNoCopy(o.u.Object, path...)
+	list, _ := value.([]any)
+	return list
 }
 
 func (o object) text(path ...string) string {
@@ -22,8 +39,7 @@ func (o object) phase() string { return o.text("status", "phase") }
 
 // notObserved judges an object whose status does not speak about its spec yet.
 func (o object) notObserved() (Health, bool) {
-	status, _, _ := unstructured.NestedMap(o.u.Object, "status")
-	if len(status) == 0 {
+	if status, _ := o.u.Object["status"].(map[string]any); len(status) == 0 {
 		return progressing(ReasonNotObserved, "was just made; its controller has not seen it yet"), true
 	}
 	return o.unseenChange()
@@ -47,27 +63,19 @@ type condition struct {
 func (c condition) isTrue() bool  { return c.status == "True" }
 func (c condition) isFalse() bool { return c.status == "False" }
 
-// conditions of the object.
-func (o object) conditions() []condition {
-	list, _, _ := unstructured.NestedSlice(o.u.Object, "status", "conditions")
-	found := make([]condition, 0, len(list))
-	for _, entry := range list {
-		if fields, ok := entry.(map[string]any); ok {
-			found = append(found, condition{
-				kind:    textOf(fields["type"]),
-				status:  textOf(fields["status"]),
-				reason:  textOf(fields["reason"]),
-				message: textOf(fields["message"]),
-				since:   timeOf(fields["lastTransitionTime"]),
-			})
-		}
+func conditionOf(fields map[string]any) condition {
+	return condition{
+		kind:    textOf(fields["type"]),
+		status:  textOf(fields["status"]),
+		reason:  textOf(fields["reason"]),
+		message: textOf(fields["message"]),
+		since:   timeOf(fields["lastTransitionTime"]),
 	}
-	return found
 }
 
 // condition of a type; its zero value when there is none.
 func (o object) condition(conditionType string) condition {
-	for _, c := range o.conditions() {
+	for _, c := range o.conditions {
 		if c.kind == conditionType {
 			return c
 		}
@@ -80,7 +88,7 @@ const notSupported = "NotSupported"
 
 // refused finds the condition by which a controller refused the object.
 func (o object) refused() (condition, bool) {
-	for _, c := range o.conditions() {
+	for _, c := range o.conditions {
 		if c.isFalse() && c.reason == notSupported {
 			return c, true
 		}
@@ -110,7 +118,7 @@ func (o object) lastMove() time.Time {
 			last = entry.Time.Time
 		}
 	}
-	for _, c := range o.conditions() {
+	for _, c := range o.conditions {
 		if c.since.After(last) {
 			last = c.since
 		}

@@ -2,10 +2,15 @@ package environment
 
 import (
 	"context"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,7 +24,10 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/reconcilers/source"
 	"slipway.dev/slipway/render"
+	"slipway.dev/slipway/sources/git"
+	"slipway.dev/slipway/sources/oci"
 )
 
 // traffic counts requests by what they are, watches aside.
@@ -52,7 +60,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // managed runs the controller as a process does, with informers, in one world.
-func managed(t *testing.T) (*world, *traffic) {
+func managed(t *testing.T, more ...func(*world, ctrl.Manager) error) (*world, *traffic) {
 	t.Helper()
 	w, seen := newWorld(t), &traffic{}
 	cfg := rest.CopyConfig(w.config)
@@ -67,6 +75,11 @@ func managed(t *testing.T) (*world, *traffic) {
 	}
 	if err := SetupWithManager(mgr, Deps{Trees: w.store, Renderer: render.New(8, nil)}); err != nil {
 		t.Fatal(err)
+	}
+	for _, add := range more {
+		if err := add(w, mgr); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -124,6 +137,46 @@ func (w *world) awaitObject(kind, name string, good func(*unstructured.Unstructu
 func ready(revision string) func(*v1alpha1.Environment) bool {
 	return func(env *v1alpha1.Environment) bool {
 		return meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ReadyCondition) && env.Status.LastAppliedRevision == revision
+	}
+}
+
+// oneCommit is a Git server with one commit, for ever.
+type oneCommit struct{ fetches atomic.Int32 }
+
+func (*oneCommit) Resolve(context.Context, git.Remote, git.Ref) (git.Revision, error) {
+	return git.Revision{Ref: "main", Commit: strings.Repeat("1", 40)}, nil
+}
+
+func (c *oneCommit) Fetch(context.Context, git.Remote, git.Revision, git.Options) (fs.FS, error) {
+	c.fetches.Add(1)
+	return fstest.MapFS{"settings.yaml": {Data: []byte(settings)}}, nil
+}
+
+func TestLostArtifactIsFetchedAtOnce(t *testing.T) {
+	server := &oneCommit{}
+	w, _ := managed(t, func(w *world, mgr ctrl.Manager) error {
+		return source.SetupWithManager(mgr, source.Deps{Git: server, Registries: &oci.Client{}, Store: w.store})
+	})
+	revision := "main@sha1:" + strings.Repeat("1", 40)
+	w.await("apply", ready(revision))
+	for _, part := range []string{"trees", "blobs"} {
+		left, err := filepath.Glob(filepath.Join(w.directory, part, "*"))
+		if err != nil || len(left) == 0 {
+			t.Fatalf("%s holds %q, %v", part, left, err)
+		}
+		for _, name := range left {
+			if err := os.RemoveAll(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		prefix := part + "-"
+		w.spec(func(s *v1alpha1.EnvironmentSpec) { s.NamePrefix = prefix })
+		w.await("heal without its "+part, func(env *v1alpha1.Environment) bool {
+			return ready(revision)(env) && len(env.Status.Inventory) == 1 && env.Status.Inventory[0].Name == prefix+"settings"
+		})
+	}
+	if n := server.fetches.Load(); n != 3 {
+		t.Errorf("fetched %d times, want once and for each loss once more", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -64,12 +65,22 @@ func (r *reconciler) observe(ctx context.Context, s *scope) flow.Outcome {
 	files, err := r.trees.Tree(artifact.Digest)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return flow.Wait(v1alpha1.ArtifactLostReason, 0, "the artifact %s of %s %s is no longer stored; the source fetches it again", artifact.Revision, ref.Kind, ref.Name)
+		return s.lost(artifact.Revision)
 	case err != nil:
 		return flow.Fail(v1alpha1.SourceNotReadyReason, err)
 	}
 	s.tree = Tree{Files: files, Digest: artifact.Digest, Revision: artifact.Revision}
 	return flow.Done()
+}
+
+// lostDelay is how long to wait until a lost artifact is looked for again when no
+// watch tells of it: another source of the same tree may have brought it back.
+const lostDelay = 5 * time.Second
+
+// lost waits for the source, which watches for this reason and fetches at once.
+func (s *scope) lost(revision string) flow.Outcome {
+	ref := s.env.Spec.SourceRef
+	return flow.Wait(v1alpha1.ArtifactLostReason, lostDelay, "the artifact %s of %s %s is no longer stored; the source fetches it again", revision, ref.Kind, ref.Name)
 }
 
 // sourceOf makes an empty source of a kind.

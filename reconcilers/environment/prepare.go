@@ -33,6 +33,7 @@ func (r *reconciler) plan(ctx context.Context, s *scope) flow.Outcome {
 		p := s.findings.settled
 		p.Revision = s.tree.Revision
 		s.plan = &p
+		s.dropVanished() // again, in case that the run which found it out could not write it
 		return flow.Done()
 	}
 	s.findings.settledKey = ""

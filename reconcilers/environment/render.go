@@ -17,6 +17,7 @@ import (
 	"slipway.dev/slipway/render"
 	"slipway.dev/slipway/render/kustomize"
 	validation "slipway.dev/slipway/render/schema"
+	"slipway.dev/slipway/sources/store"
 )
 
 // rendered are the objects of one revision, ready to be compared and applied.
@@ -41,6 +42,9 @@ func (r *reconciler) render(ctx context.Context, s *scope) flow.Outcome {
 	if s.findings.renderKey != key || s.findings.refusal != nil && s.asked() {
 		desired, err := r.planner.render(ctx, s.client, s.env, s.tree)
 		*s.findings = findings{desired: desired, expressions: s.findings.expressions}
+		if errors.Is(err, store.ErrNotFound) {
+			return s.lost(s.tree.Revision)
+		}
 		if err != nil && !errors.As(err, &s.findings.refusal) {
 			return stop(v1alpha1.RenderFailedReason, err)
 		}

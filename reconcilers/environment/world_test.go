@@ -42,6 +42,7 @@ type world struct {
 	config    *rest.Config
 	scheme    *runtime.Scheme
 	namespace string
+	directory string // of the store
 	store     *store.Store
 	clock     *clocktesting.FakePassiveClock
 	events    *flowtest.Recorder
@@ -62,7 +63,8 @@ func newWorld(t testing.TB) *world {
 	w.config.QPS = -1
 	w.admin = must(client.NewWithWatch(w.config, client.Options{Scheme: w.scheme}))(t)
 	w.namespace = kubetest.Namespace(t, w.admin)
-	w.store = must(store.Open(t.TempDir()))(t)
+	w.directory = t.TempDir()
+	w.store = must(store.Open(w.directory))(t)
 	w.clock = clocktesting.NewFakePassiveClock(time.Now())
 	w.create(&corev1.ServiceAccount{ObjectMeta: w.named(account)})
 	w.grant("*")

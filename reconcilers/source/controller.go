@@ -137,21 +137,22 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	r := &reconciler{
 		reader: mgr.GetClient(), secrets: mgr.GetAPIReader(), git: deps.Git, store: deps.Store, egress: deps.Egress, clock: deps.Clock, spread: spread,
 	}
-	if err := setup(mgr, &v1alpha1.GitRepository{}, GitName, deps, flow.New(r.definition(), flowDeps(mgr, GitName, deps))); err != nil {
+	if err := setup(mgr, &v1alpha1.GitRepository{}, v1alpha1.GitRepositoryKind, GitName, deps, flow.New(r.definition(), flowDeps(mgr, GitName, deps))); err != nil {
 		return err
 	}
 	bundles := &bundles{reconciler: r, registries: deps.Registries}
-	return setup(mgr, &v1alpha1.OCIRepository{}, OCIName, deps, flow.New(bundles.definition(), flowDeps(mgr, OCIName, deps)))
+	return setup(mgr, &v1alpha1.OCIRepository{}, v1alpha1.OCIRepositoryKind, OCIName, deps, flow.New(bundles.definition(), flowDeps(mgr, OCIName, deps)))
 }
 
 func flowDeps(mgr ctrl.Manager, name string, deps Deps) flow.Deps {
 	return flow.Deps{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slipway-" + name), Clock: deps.Clock, Metrics: deps.Metrics}
 }
 
-func setup(mgr ctrl.Manager, kind client.Object, name string, deps Deps, engine reconcile.Reconciler) error {
+func setup(mgr ctrl.Manager, kind client.Object, kindName, name string, deps Deps, engine reconcile.Reconciler) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(name).
 		For(kind, builder.WithPredicates(asked())).
+		Watches(&v1alpha1.Environment{}, sourceOfLost(kindName), builder.WithPredicates(lostArtifact())).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: deps.Concurrency,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),

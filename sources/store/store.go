@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -247,7 +248,13 @@ func (s *Store) build(digest string, items []item) (fs.FS, error) {
 		sums[i.path] = i.sum
 		entries = append(entries, i.entry())
 	}
-	t, err := tree.New(entries, func(e tree.Entry) (io.ReadCloser, error) { return s.open(sums[e.Path]) })
+	t, err := tree.New(entries, func(e tree.Entry) (io.ReadCloser, error) {
+		content, err := s.open(sums[e.Path])
+		if err != nil { // the tree is no longer stored as a whole, and is not said to be
+			err = errors.Join(err, ignoreMissing(os.Remove(s.listing(strings.TrimPrefix(digest, digestPrefix)))))
+		}
+		return content, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("build tree of %s: %w", digest, err)
 	}
@@ -265,6 +272,13 @@ func (s *Store) open(hex string) (io.ReadCloser, error) {
 		return nil, s.damaged(s.blob(hex), digestPrefix+hex)
 	}
 	return io.NopCloser(bytes.NewReader(content)), nil
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // damaged removes a file that is not what its name says, so that the next Put writes it again.

@@ -151,6 +151,9 @@ func TestDamageIsFoundAndHealed(t *testing.T) {
 	if _, err := fs.ReadFile(got, "vm.yaml"); !errors.Is(err, ErrNotFound) {
 		t.Fatalf("ReadFile() = %v, want ErrNotFound", err)
 	}
+	if _, err := s.Tree(digest); !errors.Is(err, ErrNotFound) {
+		t.Fatalf("Tree() = %v of a tree with a file that is lost, want ErrNotFound", err)
+	}
 	stored(t, s, sample)
 	if _, err := fs.ReadFile(got, "vm.yaml"); err != nil {
 		t.Fatalf("after Put: %v", err)

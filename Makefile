@@ -12,6 +12,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 # The sample image is known by what it is built from: another clone of the same content finds it built.
 IMAGE_KEY := $(shell cd local/sampleimage && find build.sh rootfs -type f | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c1-16)
 IMAGE := $(CACHE)/sample-$(IMAGE_KEY).qcow2
+LINK := -s -w -X slipway.dev/slipway/internal/version.Version=$(VERSION)
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
@@ -27,11 +28,12 @@ build: bin/slipway bin/slipway-controlplane ## build the binaries into bin/
 
 bin/slipway-controlplane: $(shell find local/controlplane -name '*.go' -o -name 'go.*' 2>/dev/null)
 	@echo "Building $@ (the first time compiles Kubernetes: some minutes)"
-	@local/controlplane/build.sh $@ -v 2>&1 | hack/progress.sh
+	@left=$$(local/controlplane/build.sh --left) && local/controlplane/build.sh $@ -v 2>&1 | hack/progress.sh "$$left"
 
 bin/%: $(SOURCES)
 	@echo "Building $@"
-	@go build -v -ldflags "-s -w -X slipway.dev/slipway/internal/version.Version=$(VERSION)" -o $@ ./cmd/$* 2>&1 | hack/progress.sh
+	@left=$$(go list -ldflags "$(LINK)" -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' ./cmd/$* | grep -c . || true) && \
+		go build -v -ldflags "$(LINK)" -o $@ ./cmd/$* 2>&1 | hack/progress.sh "$$left"
 
 packages:
 	@hack/install-packages.sh $$(cat local/node/packages.txt local/sampleimage/packages.txt dvcr/registry/packages.txt)

@@ -1,22 +1,34 @@
 #!/usr/bin/env bash
-# Shows the packages that `go build -v` compiles, read from standard input: in
-# place on a terminal, else one line for each hundred. Other lines pass through.
+# Shows how far a build is, from what `go build -v` prints: progress.sh TOTAL, where
+# TOTAL is the number of packages to compile at most (a change that leaves a package's
+# interface alone spares those that import it). A bar on a terminal, else a line for
+# each tenth. Lines that name no package, such as errors, pass through.
 set -euo pipefail
 
+total=${1:?progress.sh TOTAL}
 count=0
+told=0
+
+bar() {
+  local full=$((count * 30 / total)) line
+  printf -v line '%*s' "$full" ''
+  printf '\r\033[K  [%-30s] %3d%%  %d/%d  %.48s' "${line// /=}" $((count * 100 / total)) "$count" "$total" "$1"
+}
+
 while IFS= read -r line; do
-  if [[ $line == *" "* || $line != *[./]* ]]; then
+  if [[ ! $line =~ ^[A-Za-z0-9_./~+-]+$ ]]; then
     echo "$line"
     continue
   fi
   count=$((count + 1))
+  ((count <= total)) || total=$count
   if [ -t 1 ]; then
-    printf '\r\033[K  %d packages compiled: %.60s' "$count" "$line"
-  elif ((count % 100 == 0)); then
-    echo "  $count packages compiled"
+    bar "$line"
+  elif ((count * 10 / total > told)); then
+    told=$((count * 10 / total))
+    echo "  ${told}0% ($count of $total packages)"
   fi
 done
-if ((count > 0)); then
-  if [ -t 1 ]; then printf '\r\033[K'; fi
-  echo "  $count packages compiled"
-fi
+((count > 0)) || exit 0
+if [ -t 1 ]; then printf '\r\033[K'; fi
+echo "  $count packages compiled"

@@ -2,6 +2,7 @@ package kubevirt_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,6 +77,12 @@ func TestVirtualMachineRefuses(t *testing.T) {
 		"name that is no volume name": {
 			edit:  func(in *kubevirt.Input) { in.Devices[0].Ref.Name = "a.b" },
 			field: "spec.blockDeviceRefs[0].name", kind: kubevirt.ErrInvalid,
+		},
+		"user data with more bytes than characters": {
+			edit: func(in *kubevirt.Input) {
+				in.Machine.Spec.Provisioning = &v1alpha2.Provisioning{Type: v1alpha2.ProvisioningTypeUserData, UserData: strings.Repeat("ü", 1025)}
+			},
+			field: "spec.provisioning.userData", kind: kubevirt.ErrInvalid,
 		},
 		"disk without a volume": {
 			edit:  func(in *kubevirt.Input) { in.Devices[0].ClaimName = "" },

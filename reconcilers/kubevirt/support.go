@@ -10,7 +10,7 @@ import (
 // CheckSupported refuses what a spec may say and this version cannot do. It
 // needs nothing but the spec, so that a user learns of it at once.
 func CheckSupported(spec *v1alpha2.VirtualMachineSpec) error {
-	return errors.Join(CheckNetworks(spec), checkUSB(spec), checkMainNetwork(spec))
+	return errors.Join(CheckNetworks(spec), checkUSB(spec), checkMainNetwork(spec), checkUserData(spec.Provisioning))
 }
 
 // CheckNetworks refuses additional networks: they need an SDN that this version
@@ -43,4 +43,16 @@ func checkUSB(spec *v1alpha2.VirtualMachineSpec) error {
 		return nil
 	}
 	return unsupported("spec.usbDevices", "passing USB devices through is", "remove the field")
+}
+
+// maxUserData is how many bytes of first-boot data KubeVirt takes in a machine
+// itself. The API counts characters.
+const maxUserData = 2048
+
+func checkUserData(provisioning *v1alpha2.Provisioning) error {
+	if provisioning == nil || len(provisioning.UserData) <= maxUserData {
+		return nil
+	}
+	problem := fmt.Sprintf("the document has %d bytes, more than %d", len(provisioning.UserData), maxUserData)
+	return invalid("spec.provisioning.userData", problem, "put it into a Secret and use userDataRef")
 }

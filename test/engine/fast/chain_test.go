@@ -5,12 +5,15 @@ package fast
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
@@ -20,6 +23,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vmcondition"
 	"slipway.dev/slipway/config/rbac"
 	"slipway.dev/slipway/reconcilers/address"
 	"slipway.dev/slipway/reconcilers/class"
@@ -57,9 +61,10 @@ func (p *plane) runMachine(t *testing.T) {
 	c.refuseToSchedule(pod)
 	c.phase(vm, v1alpha2.MachinePending)
 
-	vm.Spec.RunPolicy = v1alpha2.AlwaysOffPolicy
-	must(t, c.client.Patch(t.Context(), vm, client.RawPatch(client.Merge.Type(), []byte(`{"spec":{"runPolicy":"AlwaysOff"}}`))))
+	c.patch(vm, `{"spec":{"runPolicy":"AlwaysOff"}}`)
 	c.phase(vm, v1alpha2.MachineStopped)
+	c.writesOnce(vm)
+	c.heals(vm)
 	must(t, c.client.Delete(t.Context(), vm))
 	until(t, "KubeVirt's machine is gone", func(ctx context.Context) error {
 		err := c.client.Get(ctx, client.ObjectKeyFromObject(vm), &kubevirtv1.VirtualMachine{})
@@ -161,6 +166,68 @@ func (c *chain) phase(vm *v1alpha2.VirtualMachine, want v1alpha2.MachinePhase) {
 		}
 		return nil
 	})
+}
+
+// writesOnce makes the controller look at the machine that is off once more: KubeVirt's defaults in its object are no
+// drift, or it would be written for ever.
+func (c *chain) writesOnce(vm *v1alpha2.VirtualMachine) {
+	c.Helper()
+	before := c.engine(vm)
+	c.patch(vm, `{"spec":{"terminationGracePeriodSeconds":30}}`)
+	until(c.T, "the change reached KubeVirt", func(context.Context) error {
+		if got := c.engine(vm).Generation; got == before.Generation {
+			return fmt.Errorf("generation %d", got)
+		}
+		return nil
+	})
+	changed := c.engine(vm)
+	c.patch(vm, `{"metadata":{"annotations":{"note":"seen"}}}`)
+	until(c.T, "the note reached KubeVirt", func(context.Context) error {
+		if c.engine(vm).Spec.Template.ObjectMeta.Annotations["note"] != "seen" {
+			return fmt.Errorf("no note")
+		}
+		return nil
+	})
+	if got := c.engine(vm).Generation - changed.Generation; got != 1 {
+		c.Errorf("KubeVirt's machine was written %d times for one change", got)
+	}
+}
+
+// heals asks for what KubeVirt refuses: the machine says so, and takes the correction.
+func (c *chain) heals(vm *v1alpha2.VirtualMachine) {
+	c.Helper()
+	c.patch(vm, `{"spec":{"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[`+
+		`{"matchExpressions":[{"key":"zone","operator":"In"}]}]}}}}}`)
+	c.applied(vm, metav1.ConditionFalse, "virtualmachine-validator.kubevirt.io")
+	c.patch(vm, `{"spec":{"affinity":null}}`)
+	c.applied(vm, metav1.ConditionTrue, "")
+}
+
+// applied waits until the machine says whether KubeVirt has its configuration, and why not.
+func (c *chain) applied(vm *v1alpha2.VirtualMachine, want metav1.ConditionStatus, message string) {
+	c.Helper()
+	until(c.T, "the configuration's condition is "+string(want), func(ctx context.Context) error {
+		if err := c.client.Get(ctx, client.ObjectKeyFromObject(vm), vm); err != nil {
+			return err
+		}
+		condition := meta.FindStatusCondition(vm.Status.Conditions, vmcondition.ConfigurationAppliedType)
+		if condition == nil || condition.Status != want || condition.ObservedGeneration != vm.Generation || !strings.Contains(condition.Message, message) {
+			return fmt.Errorf("it is %+v", condition)
+		}
+		return nil
+	})
+}
+
+func (c *chain) engine(vm *v1alpha2.VirtualMachine) *kubevirtv1.VirtualMachine {
+	c.Helper()
+	engine := &kubevirtv1.VirtualMachine{}
+	must(c.T, c.client.Get(c.Context(), client.ObjectKeyFromObject(vm), engine))
+	return engine
+}
+
+func (c *chain) patch(vm *v1alpha2.VirtualMachine, merge string) {
+	c.Helper()
+	must(c.T, c.client.Patch(c.Context(), vm, client.RawPatch(types.MergePatchType, []byte(merge))))
 }
 
 // launcher waits for the pod that KubeVirt makes for an instance.

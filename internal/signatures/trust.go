@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -83,4 +86,25 @@ func IsVerdict(err error) bool {
 // IsPolicy says that an error is that of a Trust that cannot be used.
 func IsPolicy(err error) bool {
 	return errors.Is(err, cosign.ErrPolicy) || errors.Is(err, notation.ErrPolicy)
+}
+
+// ReadDir reads a Trust from a directory in which a Secret is mounted, and makes sure that it can be used.
+func ReadDir(dir string) (Trust, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read who is trusted: %w", err)
+	}
+	t := Trust{}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") { // how the kubelet swaps versions of a Secret
+			continue
+		}
+		if t[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			return nil, fmt.Errorf("read who is trusted: %w", err)
+		}
+	}
+	if _, err := NewVerifier(t, egress.Policy{}); err != nil {
+		return nil, fmt.Errorf("read who is trusted from %s: %w", dir, err)
+	}
+	return t, nil
 }

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"slipway.dev/slipway/test/engine/cluster"
+	"slipway.dev/slipway/test/engine/network"
+	"slipway.dev/slipway/test/engine/preflight"
+)
+
+// upFlags are the flags of engine up.
+type upFlags struct {
+	nodes      int
+	port       int
+	timeout    time.Duration
+	components []string
+}
+
+func newUp(s *settings) *cobra.Command {
+	f := &upFlags{}
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Bring up nodes and what runs on them, building first what is missing",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.up(cmd.Context(), cmd.OutOrStdout(), *f)
+		},
+	}
+	cmd.Flags().IntVar(&f.nodes, "nodes", 1, fmt.Sprintf("number of nodes, at most %d", network.MostNodes))
+	cmd.Flags().IntVar(&f.port, "port", 0, "port of the API server on loopback (default a free one)")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "give up after this time, builds not counted")
+	componentFlag(cmd, &f.components)
+	return cmd
+}
+
+func (s *settings) up(ctx context.Context, out io.Writer, f upFlags) error {
+	l, err := s.layout()
+	if err != nil {
+		return err
+	}
+	if err := preflight.Run(l.Dir); err != nil {
+		return fmt.Errorf("bring up the engine: %w", err)
+	}
+	if _, err := network.New(f.nodes); err != nil {
+		return err
+	}
+	made, err := s.build(ctx, out, f.components)
+	if err != nil {
+		return err
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("no success within %s (--timeout)", f.timeout))
+	defer cancel()
+	report := progress(out, time.Now())
+	err = cluster.Up(ctx, l, cluster.Options{
+		Nodes: f.nodes, Port: f.port, Executable: executable, Binaries: made.binaries, Images: made.images, Report: report,
+	})
+	if err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	report("up: export KUBECONFIG=" + l.Kubeconfig())
+	return nil
+}
+
+// progress writes each step with the time at which it begins.
+func progress(out io.Writer, started time.Time) func(string) {
+	return func(step string) {
+		fmt.Fprintf(out, "%7.1fs  %s\n", time.Since(started).Seconds(), step)
+	}
+}

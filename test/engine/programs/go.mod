@@ -1,0 +1,3 @@
+module slipway.dev/slipway/test/engine/programs
+
+go 1.26.0

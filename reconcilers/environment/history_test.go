@@ -20,19 +20,17 @@ func TestTrimHistory(t *testing.T) {
 	untold := make([]string, 30)
 	tests := map[string]struct {
 		history []v1alpha1.HistoryEntry
-		source  string
 		want    []string
 	}{
-		"short":                        {entries("", "Healthy"), v1alpha1.GitRepositoryKind, []string{"0", "1"}},
-		"old ones that were told go":   {entries("", "a", "a", "a", "a", "a", "a"), v1alpha1.GitRepositoryKind, []string{"0", "1", "2", "3", "4"}},
-		"untold ones stay":             {entries("", "a", "a", "a", "a", "a", "", "a", ""), v1alpha1.GitRepositoryKind, []string{"0", "1", "2", "3", "4", "6", "8"}},
-		"bundles have no notes":        {entries(untold[:8]...), v1alpha1.OCIRepositoryKind, []string{"0", "1", "2", "3", "4"}},
-		"a server that takes no notes": {entries(untold...), v1alpha1.GitRepositoryKind, []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19"}},
+		"short":                        {entries("", "Healthy"), []string{"0", "1"}},
+		"old ones that were told go":   {entries("", "a", "a", "a", "a", "a", "a"), []string{"0", "1", "2", "3", "4"}},
+		"untold ones stay":             {entries("", "a", "a", "a", "a", "a", "", "a", ""), []string{"0", "1", "2", "3", "4", "6", "8"}},
+		"a server that takes no notes": {entries(untold...), []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, entry := range trimHistory(test.history, test.source) {
+			for _, entry := range trimHistory(test.history) {
 				got = append(got, entry.Revision)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {

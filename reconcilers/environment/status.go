@@ -169,7 +169,7 @@ func reportHistory(s *scope) {
 	if len(status.History) == 0 || status.History[0].Revision != s.tree.Revision {
 		entry := v1alpha1.HistoryEntry{Revision: s.tree.Revision, FirstAttempted: metav1.NewTime(s.now)}
 		status.History = append([]v1alpha1.HistoryEntry{entry}, status.History...)
-		status.History = trimHistory(status.History, s.env.Spec.SourceRef.Kind)
+		status.History = trimHistory(status.History)
 	}
 	entry := &status.History[0]
 	if s.applied && entry.Applied == nil {
@@ -185,10 +185,10 @@ func reportHistory(s *scope) {
 }
 
 // trimHistory drops what is old, but not what is still to be told to a commit.
-func trimHistory(history []v1alpha1.HistoryEntry, source string) []v1alpha1.HistoryEntry {
+func trimHistory(history []v1alpha1.HistoryEntry) []v1alpha1.HistoryEntry {
 	kept := history[:min(len(history), historyLimit)]
 	for _, entry := range history[len(kept):] {
-		if source == v1alpha1.GitRepositoryKind && entry.Reported == "" {
+		if entry.Reported == "" {
 			kept = append(kept, entry)
 		}
 	}

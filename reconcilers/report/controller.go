@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/source"
 	"slipway.dev/slipway/sources/git"
+	"slipway.dev/slipway/sources/oci"
 )
 
 // Name of the controller.
@@ -49,6 +49,8 @@ type Notes interface {
 type Deps struct {
 	// Notes of the commits.
 	Notes Notes
+	// Registries of the bundles.
+	Registries *oci.Client
 	// Clock; nil is the real one.
 	Clock clock.PassiveClock
 	// Metrics of the steps; may be nil.
@@ -61,7 +63,9 @@ type reconciler struct {
 	// secrets are read from the API server.
 	secrets client.Reader
 	notes   Notes
-	clock   clock.PassiveClock
+	// registries that bundles come from.
+	registries *oci.Client
+	clock      clock.PassiveClock
 }
 
 // scope is what one run observed. Only Report writes the Environment.
@@ -94,9 +98,6 @@ func (r *reconciler) definition() flow.Definition[*v1alpha1.Environment, *scope]
 
 // decide finds out whether there is something new to say.
 func decide(_ context.Context, s *scope) flow.Outcome {
-	if s.env.Spec.SourceRef.Kind == v1alpha1.OCIRepositoryKind {
-		return flow.Wait(v1alpha1.NotSupportedReason, 0, "a bundle has no commit that a note could be written to; its health stands in this status only")
-	}
 	v, settled := verdictOf(s.env)
 	if !settled {
 		s.nothing = true
@@ -115,7 +116,7 @@ func decide(_ context.Context, s *scope) flow.Outcome {
 	return flow.Done()
 }
 
-// push writes the note unless it was written before.
+// push writes the health unless it was written before.
 func (r *reconciler) push(ctx context.Context, s *scope) flow.Outcome {
 	if last := s.env.Status.Report; last != nil && last.Digest == s.digest {
 		s.pushed = true
@@ -123,37 +124,29 @@ func (r *reconciler) push(ctx context.Context, s *scope) flow.Outcome {
 	}
 	err := r.rewrite(ctx, s.env, s.verdict.revision, func(note []byte) ([]byte, error) { return merge(note, s.entry, s.now) })
 	if err != nil {
-		warnOnce(ctx, s.env, err)
-		return flow.Fail(v1alpha1.ReportFailedReason, err)
+		return failed(ctx, s.env, err)
 	}
 	s.pushed = true
 	flow.Emit(ctx, v1alpha1.ReportedReason, "%s on %s", s.entry.Health, s.verdict.revision)
 	return flow.Done()
 }
 
-// rewrite changes the note of a revision's commit. No change is written when
-// change returns none.
+// rewrite changes what is told of a revision. No change is written when change
+// returns none.
 func (r *reconciler) rewrite(ctx context.Context, env *v1alpha1.Environment, of string, change func(note []byte) ([]byte, error)) error {
-	revision, err := git.ParseRevision(of)
+	on, err := r.boardOf(ctx, env, of)
 	if err != nil {
-		return fmt.Errorf("report on %s: %w", of, err)
+		return err
 	}
-	remote, err := r.remoteOf(ctx, env)
+	before, err := on.read(ctx)
 	if err != nil {
-		return fmt.Errorf("report on %s: %w", revision, err)
-	}
-	before, err := r.notes.Read(ctx, remote, NotesRef, revision.Commit)
-	if err != nil && !errors.Is(err, git.ErrNotFound) {
-		return fmt.Errorf("read the note of %s: %w", revision, err)
+		return err
 	}
 	text, err := change(before)
 	if err != nil || text == nil {
 		return err
 	}
-	if err := r.notes.Append(ctx, remote, NotesRef, revision.Commit, text); err != nil {
-		return fmt.Errorf("write the note of %s: %w", revision, err)
-	}
-	return nil
+	return on.write(ctx, text, r.clock.Now())
 }
 
 func (r *reconciler) remoteOf(ctx context.Context, env *v1alpha1.Environment) (git.Remote, error) {
@@ -210,7 +203,7 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	if deps.Clock == nil {
 		deps.Clock = clock.RealClock{}
 	}
-	r := &reconciler{reader: mgr.GetClient(), secrets: mgr.GetAPIReader(), notes: deps.Notes, clock: deps.Clock}
+	r := &reconciler{reader: mgr.GetClient(), secrets: mgr.GetAPIReader(), notes: deps.Notes, registries: deps.Registries, clock: deps.Clock}
 	engine := flow.New(r.definition(), flow.Deps{
 		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder("slipway-" + Name), Clock: deps.Clock, Metrics: deps.Metrics,
 	})

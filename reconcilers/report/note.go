@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -91,6 +92,30 @@ func healthIn(note []byte, env *v1alpha1.Environment) string {
 		}
 	}
 	return ""
+}
+
+// latest joins lists of entries that stand one after the other: of each
+// Environment, the last entry counts. What is not ours to read is left out.
+func latest(text []byte) []byte {
+	var entries, kept []entry
+	if err := yaml.Unmarshal(text, &entries); err != nil {
+		return nil
+	}
+	seen := map[string]bool{}
+	for _, e := range slices.Backward(entries) {
+		if !seen[e.Environment] {
+			seen[e.Environment] = true
+			kept = append([]entry{e}, kept...)
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	content, err := yaml.Marshal(kept)
+	if err != nil {
+		return nil
+	}
+	return content
 }
 
 // merge puts an entry into a note, in place of the Environment's former one. A

@@ -41,7 +41,7 @@ func TestOvertaken(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var got []pair
-			for _, v := range overtaken(test.history) {
+			for _, v := range overtaken(v1alpha1.GitRepositoryKind, test.history) {
 				got = append(got, pair{v.revision, v.by})
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {

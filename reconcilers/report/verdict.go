@@ -50,6 +50,7 @@ type verdict struct {
 // notOfTheCommit are reasons to stall that say nothing about a commit.
 var notOfTheCommit = map[string]bool{
 	v1alpha1.NotSupportedReason:           true,
+	v1alpha1.InvalidCELExpressionReason:   true,
 	v1alpha1.ServiceAccountRequiredReason: true,
 }
 

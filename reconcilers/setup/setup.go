@@ -126,7 +126,8 @@ func addGitOps(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		return err
 	}
 	c := clock.RealClock{}
-	if err := source.SetupWithManager(mgr, source.Deps{Git: client, Registries: oci.NewClient(o.Egress, oci.WithTempDir(o.TempDir)), Store: artifacts, Egress: o.Egress, Clock: c, Metrics: m}); err != nil {
+	registries := oci.NewClient(o.Egress, oci.WithTempDir(o.TempDir))
+	if err := source.SetupWithManager(mgr, source.Deps{Git: client, Registries: registries, Store: artifacts, Egress: o.Egress, Clock: c, Metrics: m}); err != nil {
 		return err
 	}
 	if err := environment.SetupWithManager(mgr, environment.Deps{
@@ -137,7 +138,7 @@ func addGitOps(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	if err := receiver.SetupWithManager(mgr, receiver.Deps{Address: o.ReceiverAddress, Clock: c, Metrics: m}); err != nil {
 		return err
 	}
-	return report.SetupWithManager(mgr, report.Deps{Notes: notes.New(client), Clock: c, Metrics: m})
+	return report.SetupWithManager(mgr, report.Deps{Notes: notes.New(client), Registries: registries, Clock: c, Metrics: m})
 }
 
 func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {

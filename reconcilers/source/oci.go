@@ -73,7 +73,7 @@ func acceptBundle(_ context.Context, s *bundleScope) flow.Outcome {
 }
 
 func (b *bundles) login(ctx context.Context, s *bundleScope) flow.Outcome {
-	remote, err := bundleRemote(ctx, b.secrets, s.repo)
+	remote, err := BundleRemoteOf(ctx, b.secrets, s.repo)
 	if err != nil {
 		return flow.Fail(bundleReason(err), err)
 	}

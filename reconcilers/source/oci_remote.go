@@ -12,9 +12,10 @@ import (
 	"slipway.dev/slipway/sources/oci"
 )
 
-// bundleRemote is the remote that an OCIRepository names, with the credentials of
-// its Secrets and of its ServiceAccount.
-func bundleRemote(ctx context.Context, reader client.Reader, repo *v1alpha1.OCIRepository) (oci.Remote, error) {
+// BundleRemoteOf is the remote that an OCIRepository names, with the credentials of
+// its Secrets and of its ServiceAccount. The reader should ask the API server:
+// Secrets need no cache.
+func BundleRemoteOf(ctx context.Context, reader client.Reader, repo *v1alpha1.OCIRepository) (oci.Remote, error) {
 	remote := oci.Remote{URL: repo.Spec.URL, Insecure: repo.Spec.Insecure}
 	if repo.Spec.Timeout != nil {
 		remote.Timeout = repo.Spec.Timeout.Duration

@@ -16,6 +16,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote"
 
 	"slipway.dev/slipway/sources/archive"
 )
@@ -150,7 +151,11 @@ func (r *Repository) PushManifest(ctx context.Context, mediaType string, raw []b
 	} else {
 		err = r.oras.PushReference(ctx, desc, bytes.NewReader(raw), tag)
 	}
-	if err != nil && !errors.Is(err, errdef.ErrAlreadyExists) {
+	var kept *remote.ReferrersError
+	switch {
+	case err == nil, errors.Is(err, errdef.ErrAlreadyExists):
+	case errors.As(err, &kept) && kept.IsReferrersIndexDelete(): // all is pushed; the registry keeps an old index
+	default:
 		return r.remote.fail("push to", fmt.Errorf("push manifest %s: %w", desc.Digest, err))
 	}
 	return nil

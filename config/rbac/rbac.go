@@ -8,9 +8,10 @@ package rbac
 
 import "embed"
 
-// Files holds roles.yaml, the six ClusterRoles.
+// Files holds roles.yaml, the six ClusterRoles, and gitops.yaml, by which
+// Kubernetes' own roles have the GitOps kinds.
 //
-//go:embed roles.yaml
+//go:embed roles.yaml gitops.yaml
 var Files embed.FS
 
 // Controller holds controller.yaml: the controllers' ServiceAccount and what it

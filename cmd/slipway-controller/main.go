@@ -3,13 +3,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"slipway.dev/slipway/internal/tracing"
 	"slipway.dev/slipway/internal/version"
 )
 
@@ -21,6 +24,23 @@ func main() {
 		fmt.Fprintf(os.Stderr, "Error: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// spanGrace is how long the last spans may take to reach their collector.
+const spanGrace = 5 * time.Second
+
+// traced runs the controllers, and sends their spans where the environment says.
+func traced(ctx context.Context, o *options) (err error) {
+	stop, err := tracing.Start(ctx, "slipway-controller")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), spanGrace)
+		defer cancel()
+		err = errors.Join(err, stop(ctx))
+	}()
+	return run(ctx, o)
 }
 
 func newRoot() *cobra.Command {
@@ -37,7 +57,7 @@ leave it out where the Deckhouse Virtualization Platform does that.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return run(cmd.Context(), o) },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return traced(cmd.Context(), o) },
 	}
 	root.SetVersionTemplate(version.Line("slipway-controller") + "\n")
 	o.bind(root.Flags())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,17 +57,21 @@ type Deps struct {
 	Clock    clock.PassiveClock
 	// Metrics may be nil.
 	Metrics *Metrics
+	// Tracing makes a span of each run and of each step; nil takes the process's
+	// tracer provider, which records nothing until one is set.
+	Tracing trace.TracerProvider
 }
 
 // Reconciler runs a Definition. It implements reconcile.Reconciler.
 type Reconciler[O client.Object, S any] struct {
-	def  Definition[O, S]
-	deps Deps
+	def    Definition[O, S]
+	deps   Deps
+	tracer tracer
 }
 
 // New makes the reconciler of a definition.
 func New[O client.Object, S any](def Definition[O, S], deps Deps) *Reconciler[O, S] {
-	return &Reconciler[O, S]{def: def, deps: deps}
+	return &Reconciler[O, S]{def: def, deps: deps, tracer: newTracer(deps.Tracing, def.Name)}
 }
 
 // Name is the controller's name.
@@ -74,6 +79,8 @@ func (r *Reconciler[O, S]) Name() string { return r.def.Name }
 
 // Reconcile brings one object one run further.
 func (r *Reconciler[O, S]) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx, span := r.tracer.run(ctx, req.NamespacedName)
+	defer span.End()
 	obj := r.def.New()
 	if err := r.deps.Client.Get(ctx, req.NamespacedName, obj); err != nil {
 		return ctrl.Result{}, wrap(client.IgnoreNotFound(err), "get %s %s", r.def.Name, req)
@@ -115,7 +122,9 @@ func (r *Reconciler[O, S]) runSteps(ctx context.Context, steps []Step[S], scope 
 	for _, step := range steps {
 		emitted.step = step.Name
 		started := r.deps.Clock.Now()
-		outcome := step.Do(log.IntoContext(ctx, logger.WithValues("step", step.Name)), scope)
+		outcome := r.tracer.step(ctx, step.Name, func(ctx context.Context) Outcome {
+			return step.Do(log.IntoContext(ctx, logger.WithValues("step", step.Name)), scope)
+		})
 		r.deps.Metrics.observe(r.def.Name, step.Name, outcome, r.deps.Clock.Since(started))
 		if !outcome.IsDone() {
 			logger.V(1).Info("stopped", "step", step.Name, "outcome", outcome.String(), "reason", outcome.Reason(), "message", outcome.Message())

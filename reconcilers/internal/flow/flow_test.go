@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -222,5 +224,29 @@ func TestKstatusKeepsTheTransitionTimeOfWhatStillHolds(t *testing.T) {
 		if want := time.Unix(100, 0); !c.LastTransitionTime.Time.Equal(want) {
 			t.Errorf("%s changed at %s, want %s: a run that waits on writes nothing", c.Type, c.LastTransitionTime, want)
 		}
+	}
+}
+
+func TestTracing(t *testing.T) {
+	c := fake.NewClientBuilder().WithObjects(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "web"}}).WithStatusSubresource(&corev1.Namespace{}).Build()
+	spans := tracetest.NewSpanRecorder()
+	var ran []string
+	says := script{"decide": flow.Fail("Broken", errors.New("out of ink"))}
+	r := flow.New(definition(&ran, says), flow.Deps{
+		Client: c, Recorder: &flowtest.Recorder{}, Clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0)),
+		Tracing: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)),
+	})
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKey{Name: "web"}}); err == nil {
+		t.Fatal("a step that fails ended well")
+	}
+	var got []string
+	for _, span := range spans.Ended() {
+		got = append(got, span.Name()+" "+span.Status().Description)
+		if span.Name() != "namespace" && span.Parent().SpanID() != spans.Started()[0].SpanContext().SpanID() {
+			t.Errorf("span %s does not belong to the run", span.Name())
+		}
+	}
+	if diff := cmp.Diff([]string{"gather ", "decide out of ink", "namespace "}, got); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
 	}
 }

@@ -2,13 +2,13 @@ package cluster
 
 import (
 	"context"
-	"fmt"
-
 	"errors"
+	"fmt"
 	"io"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	"strings"
 
 	"slipway.dev/slipway/test/engine/apply"
 	"slipway.dev/slipway/test/engine/network"

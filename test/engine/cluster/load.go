@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"slipway.dev/slipway/test/engine/await"
 )
 
 // load gives every node the images of the options.
@@ -41,14 +43,10 @@ func (l Layout) Load(ctx context.Context, nodes, archives []string) error {
 
 // awaitRuntime waits until the container runtime answers.
 func (l Layout) awaitRuntime(ctx context.Context, node string) error {
-	err := until(ctx, func(context.Context) (bool, string) {
+	return await.Until(ctx, "containerd of "+node, func(context.Context) (bool, string) {
 		output, err := l.inside(nil, node, "ctr", "version")
-		return err == nil, string(output)
+		return err == nil, fmt.Sprint(err, string(output))
 	})
-	if err != nil {
-		return fmt.Errorf("wait for containerd of %s: %w", node, err)
-	}
-	return nil
 }
 
 func (l Layout) loadOne(ctx context.Context, node, archive string) error {

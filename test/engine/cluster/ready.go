@@ -3,19 +3,16 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-)
 
-// lookEvery is how often the API server is asked whether something is ready yet.
-const lookEvery = 200 * time.Millisecond
+	"slipway.dev/slipway/test/engine/await"
+)
 
 // RESTConfig connects from the host.
 func (l Layout) RESTConfig() (*rest.Config, error) {
@@ -40,34 +37,12 @@ func (l Layout) client() (*kubernetes.Clientset, error) {
 	return client, nil
 }
 
-func (r *run) server() (string, error) {
-	config, err := r.layout.RESTConfig()
-	if err != nil {
-		return "", err
-	}
-	return config.Host, nil
-}
-
-// until asks again and again; the last answer explains a time-out.
-func until(ctx context.Context, ask func(context.Context) (done bool, answer string)) error {
-	var answer string
-	err := wait.PollUntilContextCancel(ctx, lookEvery, true, func(ctx context.Context) (bool, error) {
-		var done bool
-		done, answer = ask(ctx)
-		return done, nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w; last seen: %s", context.Cause(ctx), answer)
-	}
-	return nil
-}
-
 func (r *run) awaitServer(ctx context.Context) error {
 	client, err := r.layout.client()
 	if err != nil {
 		return err
 	}
-	return until(ctx, func(ctx context.Context) (bool, string) {
+	return await.Until(ctx, "the API server", func(ctx context.Context) (bool, string) {
 		text, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 		if err != nil {
 			return false, fmt.Sprintf("%v: %s", err, text)
@@ -81,7 +56,7 @@ func (r *run) awaitNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return until(ctx, func(ctx context.Context) (bool, string) {
+	return await.Until(ctx, "the nodes", func(ctx context.Context) (bool, string) {
 		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return false, err.Error()
@@ -113,7 +88,7 @@ func (r *run) awaitDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return until(ctx, func(ctx context.Context) (bool, string) {
+	return await.Until(ctx, "the name server", func(ctx context.Context) (bool, string) {
 		d, err := client.AppsV1().Deployments(dnsNamespace).Get(ctx, dnsName, metav1.GetOptions{})
 		if err != nil {
 			return false, err.Error()

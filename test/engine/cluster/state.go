@@ -22,8 +22,8 @@ type State struct {
 	Nodes []string `json:"nodes"`
 	// Server is the API server's URL on the host.
 	Server string `json:"server"`
-	// Components that were installed.
-	Components []string `json:"components"`
+	// Components that were installed on Kubernetes.
+	Components []string `json:"components,omitempty"`
 }
 
 // ReadState reads it, or fails with ErrNotUp.
@@ -42,8 +42,8 @@ func (l Layout) ReadState() (State, error) {
 	return s, nil
 }
 
-// WriteState says that the run is complete.
-func (l Layout) WriteState(s State) error {
+// writeState says that the run is complete.
+func (l Layout) writeState(s State) error {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode state: %w", err)

@@ -9,7 +9,10 @@ import (
 	"os/exec"
 	"strconv"
 
+	"k8s.io/client-go/rest"
+
 	"slipway.dev/slipway/test/engine/cgroup"
+	"slipway.dev/slipway/test/engine/install"
 	"slipway.dev/slipway/test/engine/network"
 	"slipway.dev/slipway/test/engine/node"
 )
@@ -29,6 +32,8 @@ type Options struct {
 	Binaries map[string]string
 	// Images are the archives that every node gets.
 	Images []string
+	// Components to install once pods can run.
+	Components []install.Component
 	// Report is told of each step that begins.
 	Report func(step string)
 }
@@ -111,11 +116,30 @@ func (r *run) up(ctx context.Context) error {
 	for _, n := range r.plan.Nodes {
 		names = append(names, n.Name)
 	}
-	server, err := r.server()
+	config, err := r.layout.RESTConfig()
 	if err != nil {
 		return err
 	}
-	return r.layout.WriteState(State{Nodes: names, Server: server, Components: []string{"kubernetes"}})
+	installed, err := r.install(ctx, config)
+	if err != nil {
+		return err
+	}
+	return r.layout.writeState(State{Nodes: names, Server: config.Host, Components: installed})
+}
+
+// install puts the components on the cluster, one after the other.
+func (r *run) install(ctx context.Context, config *rest.Config) ([]string, error) {
+	var names []string
+	for _, component := range r.options.Components {
+		err := component.Install(ctx, install.Target{
+			Config: config, Dir: r.layout.Manifests(), Binaries: r.options.Binaries, Report: r.options.Report,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("install %s: %w", component.Name, err)
+		}
+		names = append(names, component.Name)
+	}
+	return names, nil
 }
 
 func (r *run) launch(ctx context.Context) error {

@@ -3,6 +3,7 @@ package preflight
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,7 +62,7 @@ func Build(cache string) error {
 
 // Run says whether nodes can run.
 func Run(data string) error {
-	return errors.Join(root(os.Geteuid()), packages(toRun, present), space(data, RunSpace), merged(os.Lstat))
+	return errors.Join(root(os.Geteuid()), packages(toRun, present), space(data, RunSpace), merged(kind))
 }
 
 func root(user int) error {
@@ -124,17 +125,25 @@ func enough(dir string, free, least uint64) error {
 }
 
 // merged wants /bin to be a link into /usr, which is all that nodes see of the host's programs.
-func merged(lstat func(string) (os.FileInfo, error)) error {
+func merged(kind func(string) (fs.FileMode, error)) error {
 	for _, name := range []string{"/bin", "/sbin", "/lib"} {
-		info, err := lstat(name)
+		mode, err := kind(name)
 		if err != nil {
 			return fmt.Errorf("look at %s: %w", name, err)
 		}
-		if info.Mode().Type() != os.ModeSymlink {
+		if mode.Type() != fs.ModeSymlink {
 			return fmt.Errorf("%w: %s is not a link into /usr: run apt-get install usrmerge", ErrLayout, name)
 		}
 	}
 	return nil
+}
+
+func kind(name string) (fs.FileMode, error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Mode(), nil
 }
 
 // Root says whether this process may do what the engine does.

@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"slipway.dev/slipway/test/engine/cluster"
+	"slipway.dev/slipway/test/engine/install"
 	"slipway.dev/slipway/test/engine/network"
 	"slipway.dev/slipway/test/engine/preflight"
 )
@@ -63,13 +64,25 @@ func (s *settings) up(ctx context.Context, out io.Writer, f upFlags) error {
 	defer cancel()
 	report := progress(out, time.Now())
 	err = cluster.Up(ctx, l, cluster.Options{
-		Nodes: f.nodes, Port: f.port, Executable: executable, Binaries: made.binaries, Images: made.images, Report: report,
+		Nodes: f.nodes, Port: f.port, Executable: executable, Binaries: made.binaries, Images: made.images,
+		Components: installers(f.components), Report: report,
 	})
 	if err != nil {
-		return errors.Join(err, context.Cause(ctx))
+		return err
 	}
 	report("up: export KUBECONFIG=" + l.Kubeconfig())
 	return nil
+}
+
+// installers are those of the components that are more than images.
+func installers(names []string) []install.Component {
+	var chosen []install.Component
+	for _, component := range []install.Component{install.KubeVirt} {
+		if slices.Contains(names, component.Name) {
+			chosen = append(chosen, component)
+		}
+	}
+	return chosen
 }
 
 // progress writes each step with the time at which it begins.

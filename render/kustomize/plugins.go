@@ -117,10 +117,20 @@ func (s *scan) configurations(m mention, k *types.Kustomization) error {
 			return err
 		}
 	}
-	if k.Namespace != "" || len(k.Images) > 0 {
+	if s.needsDefaults(k) {
 		k.Configurations = append([]string{defaultsFile}, k.Configurations...)
 	}
 	return nil
+}
+
+// needsDefaults tells whether a kustomization changes fields that only the built-in configuration knows. All objects that it
+// can change are read by then. Kustomize takes long to merge a configuration into its own.
+func (s *scan) needsDefaults(k *types.Kustomization) bool {
+	if k.Namespace == "" && len(k.Images) == 0 {
+		return false
+	}
+	return s.kindChanges || k.Namespace != "" && s.kinds["ClusterVirtualImage"] ||
+		len(k.Images) > 0 && (s.kinds["ClusterVirtualImage"] || s.kinds["VirtualImage"] || s.kinds["VirtualDisk"])
 }
 
 // nameReference is a row of a transformer configuration.

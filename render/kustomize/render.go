@@ -85,7 +85,9 @@ func (s *scan) overlay(dir string, o Options) (string, error) {
 		components = append(components, ".."+absolute(path.Join(dir, c)))
 	}
 	k := o.kustomization(".."+absolute(dir), components)
-	k.Configurations = []string{defaultsFile}
+	if s.needsDefaults(k) {
+		k.Configurations = []string{defaultsFile}
+	}
 	return overlayRoot, s.show(overlayRoot, &folder{file: overlayRoot + "/kustomization.yaml", k: k})
 }
 

@@ -47,16 +47,18 @@ type scan struct {
 	generatedIn map[string][]place // objects of generators by their directory
 	patched     map[string]string  // positions of the objects that patches name, by patchKey
 	patchCount  int
-	partFault   error // why a part did not build
-	repeated    bool  // something is used more than once
-	references  bool  // name references are configured that kustomize follows
-	mergers     bool  // a generator changes what another made
+	partFault   error           // why a part did not build
+	kinds       map[string]bool // kinds of the virtualization API that were read so far
+	kindChanges bool            // a patch may make one kind of another
+	repeated    bool            // something is used more than once
+	references  bool            // name references are configured that kustomize follows
+	mergers     bool            // a generator changes what another made
 }
 
 func newScan(ctx context.Context, j *jail, keys *decrypt.Keys) *scan {
 	return &scan{
 		ctx: ctx, jail: j, keys: keys, sealed: map[string]bool{}, done: map[string]bool{}, parsed: map[string][]place{}, split: defaultSplitting,
-		folders: map[string]*folder{}, units: map[string][]unit{}, generatedIn: map[string][]place{},
+		folders: map[string]*folder{}, kinds: map[string]bool{}, units: map[string][]unit{}, generatedIn: map[string][]place{},
 	}
 }
 
@@ -336,6 +338,9 @@ func (s *scan) objects(m mention, value, name string) ([]place, error) {
 			if p.group == "kustomize.config.k8s.io" {
 				return nil, m.fault(value, fmt.Sprintf("%q is a kustomization, not a manifest", value), "name its directory instead")
 			}
+			if p.group == virtualization {
+				s.kinds[p.kind] = true
+			}
 			text, err := d.annotated(p)
 			if err != nil {
 				return nil, err
@@ -380,6 +385,7 @@ func (s *scan) patches(m mention, k *types.Kustomization) error {
 		return m.fault("", fmt.Sprintf("the source has more than %d patches", maxPatches), "write the values into the manifests, or split the source into several Environments")
 	}
 	for i, p := range k.Patches {
+		s.kindChanges = s.kindChanges || p.Options != nil && p.Options.AllowKindChange
 		if p.Path == "" {
 			continue
 		}

@@ -26,6 +26,7 @@ type Component struct {
 const (
 	Kubernetes = "kubernetes"
 	KubeVirt   = "kubevirt"
+	CDI        = "cdi"
 )
 
 // modulePath is how the directory of the sources is recognized.
@@ -55,6 +56,7 @@ func New(root string, names []string) ([]Component, error) {
 	all := map[string]func(string) (Component, error){
 		Kubernetes: kubernetes,
 		KubeVirt:   virtualization,
+		CDI:        importing,
 	}
 	var components []Component
 	for _, name := range names {
@@ -72,4 +74,4 @@ func New(root string, names []string) ([]Component, error) {
 }
 
 // Names are all components in their order.
-func Names() []string { return []string{Kubernetes, KubeVirt} }
+func Names() []string { return []string{Kubernetes, KubeVirt, CDI} }

@@ -52,7 +52,7 @@ func virtualization(root string) (Component, error) {
 		Modules: []build.Module{kubevirt.Module(root)},
 		Images: []image.Recipe{
 			service("virt-api"), service("virt-controller"),
-			handler, launcher, service("virt-exportserver", "libc6"), service("virt-exportproxy", "libc6"),
+			handler, launcher, service("virt-exportserver", small...), service("virt-exportproxy", small...),
 		},
 	}, nil
 }

@@ -35,20 +35,11 @@ func installKubeVirt(ctx context.Context, target Target) error {
 		return err
 	}
 	t.Report("KubeVirt")
-	for _, stage := range stages {
-		// virt-api judges everything from the webhooks on.
-		if stage.Name == kubevirt.Webhooks {
-			t.Report("KubeVirt's pods ready")
-			if err := t.workloads(ctx, kubevirt.Namespace); err != nil {
-				return err
-			}
-			if err := t.served(ctx, "/apis/subresources.kubevirt.io/v1"); err != nil {
-				return err
-			}
-		}
-		if err := t.applier.Apply(ctx, stage); err != nil {
-			return err
-		}
+	err = t.apply(ctx, stages, judged{
+		by: kubevirt.Webhooks, namespace: kubevirt.Namespace, path: "/apis/subresources.kubevirt.io/v1",
+	})
+	if err != nil {
+		return err
 	}
 	t.Report("nodes ready for guests")
 	if err := t.labeled(ctx, schedulable, "true"); err != nil {

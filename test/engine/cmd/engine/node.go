@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"slipway.dev/slipway/test/engine/node"
+	"slipway.dev/slipway/test/engine/preflight"
 )
 
 // newPrepare and newRun are the two lives of a node's first process.
@@ -21,5 +22,13 @@ func newRun() *cobra.Command {
 	return &cobra.Command{
 		Use: node.RunCommand, Hidden: true, Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return node.Run() },
+	}
+}
+
+// newProbe tries the kernel, in namespaces that are there already.
+func newProbe() *cobra.Command {
+	return &cobra.Command{
+		Use: preflight.ProbeCommand, Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return preflight.Probe() },
 	}
 }

@@ -52,13 +52,16 @@ func (s *settings) up(ctx context.Context, out io.Writer, f upFlags) error {
 	if _, err := network.New(f.nodes); err != nil {
 		return err
 	}
-	made, err := s.build(ctx, out, f.components)
-	if err != nil {
-		return err
-	}
 	executable, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
+	}
+	if err := preflight.Kernel(ctx, executable); err != nil {
+		return fmt.Errorf("bring up the engine: %w", err)
+	}
+	made, err := s.build(ctx, out, f.components)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("no success within %s (--timeout)", f.timeout))
 	defer cancel()
@@ -77,7 +80,7 @@ func (s *settings) up(ctx context.Context, out io.Writer, f upFlags) error {
 // installers are those of the components that are more than images.
 func installers(names []string) []install.Component {
 	var chosen []install.Component
-	for _, component := range []install.Component{install.KubeVirt} {
+	for _, component := range []install.Component{install.KubeVirt, install.CDI} {
 		if slices.Contains(names, component.Name) {
 			chosen = append(chosen, component)
 		}

@@ -37,9 +37,13 @@ func newDecoder(concurrency int) *zstd.Decoder {
 	return d
 }
 
-// decodeFrame decodes one frame into dst[:size] and returns the bytes only when they are the named chunk.
+// decodeRoom is how much space behind a chunk lets the decoder take its faster way; what it writes there means nothing.
+const decodeRoom = 32
+
+// decodeFrame decodes one frame into dst[:size] and returns the bytes only when they are the named chunk. It may overwrite
+// decodeRoom bytes behind them, where dst has the capacity.
 func decodeFrame(d *zstd.Decoder, frame, dst []byte, size int, want sum) ([]byte, error) {
-	raw, err := d.DecodeAll(frame, dst[:0:size])
+	raw, err := d.DecodeAll(frame, dst[:0:min(cap(dst), size+decodeRoom)])
 	if err != nil {
 		return nil, fmt.Errorf("%w: decode frame: %w", ErrCorrupt, err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
+	"slipway.dev/slipway/internal/signatures"
 	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/image/wake"
 	"slipway.dev/slipway/reconcilers/internal/census"
@@ -33,7 +34,9 @@ type Deps struct {
 	// Secrets reads pull secrets and quotas; nil means the manager's API reader,
 	// so that none of them is cached.
 	Secrets client.Reader
-	Clock   clock.PassiveClock
+	// SignedBy says who must have signed every container image: somebody of each.
+	SignedBy []signatures.Trust
+	Clock    clock.PassiveClock
 	// Metrics may be nil.
 	Metrics *flow.Metrics
 	// Registry takes the metrics of the kind; nil means none.
@@ -102,6 +105,7 @@ type engine struct {
 	quotas         client.Reader
 	desk           *intake.Desk
 	shelf          intake.Shelf
+	signedBy       []signatures.Trust
 	clock          clock.PassiveClock
 	defaultClass   string
 	allowedClasses []string
@@ -116,6 +120,7 @@ func newEngine(c client.Client, deps Deps) *engine {
 		quotas:         deps.Secrets,
 		desk:           deps.Desk,
 		shelf:          deps.Shelf,
+		signedBy:       deps.SignedBy,
 		clock:          deps.Clock,
 		defaultClass:   deps.DefaultStorageClass,
 		allowedClasses: deps.AllowedStorageClasses,

@@ -70,7 +70,17 @@ func (e *engine) resolveContainerImage(ctx context.Context, s *scope, container 
 			return flow.Fail("SecretUnreadable", fmt.Errorf("get Secret %s: %w", name, err))
 		}
 	}
-	s.source = externalSource(intake.Registry(container, login), e.shelf.Address(), s)
+	trust, err := intake.TrustOf(ctx, e.secrets, s.disk, e.signedBy)
+	if apierrors.IsNotFound(err) || errors.Is(err, intake.ErrBadSecret) {
+		s.source.readiness = readiness{known: true, reason: vdcondition.ContainerRegistrySecretNotFound, message: err.Error()}
+		return flow.Done()
+	}
+	if err != nil {
+		return flow.Fail("SecretUnreadable", err)
+	}
+	content := intake.Registry(container, login)
+	content.Registry.SignedBy = trust
+	s.source = externalSource(content, e.shelf.Address(), s)
 	return flow.Done()
 }
 

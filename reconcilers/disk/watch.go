@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/reconcilers/image/intake"
 )
 
 // Fields under which the cache finds machines by the disks they name, images and
@@ -92,11 +93,14 @@ func secretOfDisk(obj client.Object) []string {
 	if !ok || vd.Spec.DataSource == nil || vd.Spec.DataSource.ContainerImage == nil {
 		return nil
 	}
-	name := vd.Spec.DataSource.ContainerImage.ImagePullSecret.Name
-	if name == "" {
-		return nil
+	trust, _ := intake.SignedBy(vd) //nolint:errcheck // the step "source" reports it
+	var keys []string
+	for _, name := range []string{vd.Spec.DataSource.ContainerImage.ImagePullSecret.Name, trust.Name} {
+		if name != "" {
+			keys = append(keys, vd.Namespace+"/"+name)
+		}
 	}
-	return []string{vd.Namespace + "/" + name}
+	return keys
 }
 
 func secretKey(obj client.Object) string { return obj.GetNamespace() + "/" + obj.GetName() }

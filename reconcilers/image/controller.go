@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/internal/signatures"
 	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/image/wake"
 	"slipway.dev/slipway/reconcilers/internal/flow"
@@ -33,7 +34,9 @@ type Deps struct {
 	// its own.
 	Login     Login
 	Authority []byte
-	Clock     clock.PassiveClock
+	// SignedBy says who must have signed every container image: somebody of each.
+	SignedBy []signatures.Trust
+	Clock    clock.PassiveClock
 	// Metrics may be nil.
 	Metrics *flow.Metrics
 	// Registry is told the phases of images; it may be nil.
@@ -81,6 +84,7 @@ func add[O client.Object](mgr ctrl.Manager, k kind[O], list client.ObjectList, d
 		Watches(&v1alpha2.VirtualImage{}, enqueueMade(mgr.GetClient(), list, v1alpha2.VirtualImageKind)).
 		Watches(&v1alpha2.ClusterVirtualImage{}, enqueueMade(mgr.GetClient(), list, v1alpha2.ClusterVirtualImageKind)).
 		Watches(&v1alpha2.VirtualDisk{}, enqueueMade(mgr.GetClient(), list, v1alpha2.VirtualDiskKind)).
+		Watches(&v1alpha2.VirtualDiskSnapshot{}, enqueueMade(mgr.GetClient(), list, v1alpha2.VirtualDiskSnapshotKind)).
 		Watches(&cdiv1.DataVolume{}, enqueueImages(k.traits, imageOfVolume)).
 		Watches(&corev1.PersistentVolumeClaim{}, enqueueImages(k.traits, imageOfVolume)).
 		WatchesMetadata(&corev1.Secret{}, enqueueBySecret(mgr.GetClient(), list)).
@@ -100,6 +104,7 @@ type engine struct {
 	shelf      intake.Shelf
 	dvcrLogin  Login
 	authority  []byte
+	signedBy   []signatures.Trust
 	clock      clock.PassiveClock
 	checkEvery time.Duration
 	checks     *checks
@@ -117,6 +122,7 @@ func newEngine(c client.Client, deps Deps) *engine {
 		shelf:      deps.Shelf,
 		dvcrLogin:  deps.Login,
 		authority:  deps.Authority,
+		signedBy:   deps.SignedBy,
 		clock:      deps.Clock,
 		checkEvery: every,
 		checks:     newChecks(),
@@ -137,6 +143,7 @@ func reconciler[O client.Object](k kind[O], e *engine, deps flow.Deps) *flow.Rec
 			{Name: "class", Do: e.chooseClass},
 			{Name: "import", Do: e.importContent},
 			{Name: "volume", Do: e.fillVolume},
+			{Name: "tidy", Do: e.tidy},
 			{Name: "presence", Do: e.checkPresence},
 		},
 		Teardown: []flow.Step[*scope]{

@@ -15,6 +15,8 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/upload"
+	"slipway.dev/slipway/internal/signatures"
+	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 )
 
@@ -165,17 +167,34 @@ func TestBadInput(t *testing.T) {
 			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound",
 			[]string{"team/pull", "create it"},
 		},
+		"no secret that says who must have signed": {
+			signedBy(containerImage(""), "keys"),
+			importer.State{},
+			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound",
+			[]string{"team/keys", "image.slipway.dev/signed-by"},
+		},
+		"secret of another namespace": {
+			signedBy(containerImage(""), "other/keys"),
+			importer.State{},
+			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound",
+			[]string{"another namespace", "copy it to team"},
+		},
+		"not signed": {
+			containerImage(""), failure(importer.ErrUnsigned),
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"not signed", "have it signed"},
+		},
 		"pull secret without credentials": {
 			containerImage("broken"),
 			importer.State{},
 			v1alpha2.ImagePending, "DatasourceReady", "False ContainerRegistrySecretNotFound",
 			[]string{"broken", ".dockerconfigjson"},
 		},
-		"made from a snapshot": {
+		"made from a snapshot that is not there": {
 			madeFrom("VirtualDiskSnapshot", "root"),
 			importer.State{},
-			v1alpha2.ImageFailed, "DatasourceReady", "False NotSupported",
-			[]string{"VirtualDiskSnapshot (root)", "make a VirtualDisk"},
+			v1alpha2.ImagePending, "DatasourceReady", "False VirtualDiskSnapshotNotReady",
+			[]string{"VirtualDiskSnapshot team/root is not there"},
 		},
 		"made from an image that is not there": {
 			madeFrom("VirtualImage", "none"),
@@ -361,6 +380,42 @@ func TestReadyImageKeepsItsContent(t *testing.T) {
 	want := []string{"Warning VirtualImageSpecHasBeenChanged the image keeps the content of its earlier spec; delete and create it to import the new one"}
 	if diff := cmp.Diff(want, w.recorder.Drain()); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func signedBy(o *v1alpha2.VirtualImage, secret string) *v1alpha2.VirtualImage {
+	o.Annotations = map[string]string{intake.SignedByAnnotation: secret}
+	return o
+}
+
+// TestWhoMustHaveSigned asks for signatures by the controller's option and by annotations of both kinds.
+func TestWhoMustHaveSigned(t *testing.T) {
+	all := signatures.Trust{"all.pub": []byte("everybody's")}
+	own := signatures.Trust{"own.pub": []byte("this image's")}
+	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "keys"}, Data: own}
+	cluster := &v1alpha2.ClusterVirtualImage{
+		ObjectMeta: metav1.ObjectMeta{Name: "debian", UID: "u2", Generation: 1, Annotations: map[string]string{intake.SignedByAnnotation: "team/keys"}},
+		Spec: v1alpha2.ClusterVirtualImageSpec{DataSource: v1alpha2.ClusterVirtualImageDataSource{
+			Type: v1alpha2.DataSourceContainerImage, ContainerImage: &v1alpha2.ClusterContainerImageSource{Image: "registry.test/disk:v1"},
+		}},
+	}
+	image := signedBy(containerImage(""), "keys")
+	if got := secretOfImage(image); !cmp.Equal(got, []string{"team/keys"}) {
+		t.Errorf("the image waits for Secrets %v", got)
+	}
+	w := newWorld(t, keys, image, cluster)
+	w.signedBy = []signatures.Trust{all}
+	w.restart()
+	w.run(t, image)
+	flowtest.Settle(t, w.client, w.clusters, cluster, 10)
+	for _, id := range []string{"u1", "u2"} {
+		job, _ := w.runner.Job(id)
+		if job.Source.Registry == nil {
+			t.Fatalf("%s: no import was started", id)
+		}
+		if diff := cmp.Diff([]signatures.Trust{all, own}, job.Source.Registry.SignedBy); diff != "" {
+			t.Errorf("%s must be signed by (-want +got):\n%s", id, diff)
+		}
 	}
 }
 

@@ -61,6 +61,7 @@ func namespaceOf(kind v1alpha2.ObjectRefKind, namespace string) string {
 func (e *engine) resolveObject(ctx context.Context, s *scope) flow.Outcome {
 	var found observed
 	var err error
+	snapshot := &v1alpha2.VirtualDiskSnapshot{}
 	switch s.origin.kind {
 	case v1alpha2.ObjectRefVirtualImage:
 		found, err = observe(ctx, e.client, s.origin, &v1alpha2.VirtualImage{}, observeImage)
@@ -68,6 +69,8 @@ func (e *engine) resolveObject(ctx context.Context, s *scope) flow.Outcome {
 		found, err = observe(ctx, e.client, s.origin, &v1alpha2.ClusterVirtualImage{}, observeClusterImage)
 	case v1alpha2.ObjectRefVirtualDisk:
 		found, err = observe(ctx, e.client, s.origin, &v1alpha2.VirtualDisk{}, observeDisk)
+	case v1alpha2.ObjectRefVirtualDiskSnapshot:
+		found, err = observe(ctx, e.client, s.origin, snapshot, observeSnapshot)
 	}
 	if err != nil {
 		return flow.Fail("SourceUnknown", err)
@@ -76,6 +79,9 @@ func (e *engine) resolveObject(ctx context.Context, s *scope) flow.Outcome {
 	s.source = found.readiness
 	if !found.ready {
 		return flow.Wait(s.source.reason, 0, "%s", s.source.message)
+	}
+	if s.fromSnapshot() {
+		return e.restoreSnapshot(ctx, s, snapshot)
 	}
 	return flow.Done()
 }

@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
@@ -15,7 +16,7 @@ func (e *engine) release(ctx context.Context, s *scope) flow.Outcome {
 	uid := s.object.GetUID()
 	e.desk.Forget(string(uid))
 	e.checks.forget(uid)
-	if err := e.dropVolume(ctx, s); err != nil {
+	if err := errors.Join(e.dropVolume(ctx, s), e.dropRestored(ctx, s)); err != nil {
 		return flow.Fail("CleanupFailed", err)
 	}
 	if err := e.shelf.Remove(ctx, s.artifact); err != nil {

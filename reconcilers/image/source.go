@@ -49,7 +49,16 @@ func (e *engine) resolveContainerImage(ctx context.Context, s *scope) flow.Outco
 	if err != nil {
 		return flow.Fail("SecretUnreadable", err)
 	}
+	trust, err := intake.TrustOf(ctx, e.secrets, s.object, e.signedBy)
+	if apierrors.IsNotFound(err) || errors.Is(err, intake.ErrBadSecret) {
+		s.source = readiness{known: true, reason: vicondition.ContainerRegistrySecretNotFound, message: err.Error()}
+		return flow.Wait(s.source.reason, 0, "%s", s.source.message)
+	}
+	if err != nil {
+		return flow.Fail("SecretUnreadable", err)
+	}
 	s.content = intake.Registry(s.container(), login)
+	s.content.Registry.SignedBy = trust
 	s.source = sourceReady()
 	return flow.Done()
 }
@@ -85,16 +94,8 @@ func refusal(spec v1alpha2.VirtualImageSpec) string {
 	case source.Type == v1alpha2.DataSourceContainerImage && source.ContainerImage != nil, source.Type == v1alpha2.DataSourceUpload:
 		return ""
 	case source.Type == v1alpha2.DataSourceObjectRef && source.ObjectRef != nil:
-		return refusalOfObject(source.ObjectRef)
+		return ""
 	default:
 		return fmt.Sprintf("a data source of type %q is not supported by this version; use HTTP, ContainerImage, ObjectRef or Upload", source.Type)
 	}
-}
-
-func refusalOfObject(ref *v1alpha2.VirtualImageObjectRef) string {
-	switch ref.Kind {
-	case v1alpha2.ObjectRefVirtualImage, v1alpha2.ObjectRefClusterVirtualImage, v1alpha2.ObjectRefVirtualDisk:
-		return ""
-	}
-	return fmt.Sprintf("making an image from a %s (%s) is not supported by this version; make a VirtualDisk from it, and the image from that", ref.Kind, ref.Name)
 }

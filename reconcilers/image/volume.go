@@ -236,8 +236,8 @@ func announceVolume(ctx context.Context, s *scope) {
 // names end in its own.
 func imageOfVolume(obj client.Object) []string {
 	for _, ref := range obj.GetOwnerReferences() {
-		if ref.Kind == v1alpha2.VirtualImageKind {
-			return []string{refKey(v1alpha2.VirtualImageKind, obj.GetNamespace(), ref.Name)}
+		if ref.Kind == v1alpha2.VirtualImageKind || ref.Kind == v1alpha2.ClusterVirtualImageKind {
+			return []string{refKey(ref.Kind, obj.GetNamespace(), ref.Name)}
 		}
 	}
 	if name := obj.GetLabels()[volumeLabel]; name != "" {

@@ -17,10 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/reconcilers/image/intake"
 )
 
-// secretIndex is the field under which the cache finds images by the Secret
-// that they pull with.
+// secretIndex is the field under which the cache finds images by the Secrets
+// that they pull with and that say who must have signed them.
 const secretIndex = "image.pullSecret"
 
 // index teaches the cache to find what the controllers look for.
@@ -46,17 +47,21 @@ func index(ctx context.Context, indexer client.FieldIndexer) error {
 }
 
 func secretOfImage(obj client.Object) []string {
-	var secret types.NamespacedName
+	var pull types.NamespacedName
 	switch o := obj.(type) {
 	case *v1alpha2.VirtualImage:
-		_, secret = virtualImageSpec(o)
+		_, pull = virtualImageSpec(o)
 	case *v1alpha2.ClusterVirtualImage:
-		_, secret = clusterVirtualImageSpec(o)
+		_, pull = clusterVirtualImageSpec(o)
 	}
-	if secret.Name == "" {
-		return nil
+	trust, _ := intake.SignedBy(obj) //nolint:errcheck // the step "source" reports it
+	var keys []string
+	for _, secret := range []types.NamespacedName{pull, trust} {
+		if secret.Name != "" {
+			keys = append(keys, secret.String())
+		}
 	}
-	return []string{secret.String()}
+	return keys
 }
 
 // enqueueImages wakes the images of one kind that an object refers to.

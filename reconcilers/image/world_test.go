@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,6 +20,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/internal/signatures"
 	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/image/intake/intaketest"
 	"slipway.dev/slipway/reconcilers/internal/flow"
@@ -37,6 +39,8 @@ type world struct {
 	recorder *flowtest.Recorder
 	// authority holds DVCR's certificates.
 	authority []byte
+	// signedBy says who must have signed every container image.
+	signedBy []signatures.Trust
 	images    reconcile.Reconciler
 	clusters  reconcile.Reconciler
 }
@@ -50,7 +54,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 		recorder: &flowtest.Recorder{},
 	}
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, storagev1.AddToScheme, cdiv1.AddToScheme, v1alpha2.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, storagev1.AddToScheme, cdiv1.AddToScheme, snapshotv1.AddToScheme, v1alpha2.AddToScheme} {
 		if err := add(scheme); err != nil {
 			tb.Fatal(err)
 		}
@@ -71,7 +75,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 
 // restart is what a new process knows: nothing but what lies outside of it.
 func (w *world) restart() {
-	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: Login{"reader", "secret"}, Authority: w.authority, Clock: w.clock})
+	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: Login{"reader", "secret"}, Authority: w.authority, SignedBy: w.signedBy, Clock: w.clock})
 	deps := flow.Deps{Client: w.client, Recorder: w.recorder, Clock: w.clock}
 	w.images = reconciler(virtualImage(), e, deps)
 	w.clusters = reconciler(clusterVirtualImage(), e, deps)

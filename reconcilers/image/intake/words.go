@@ -21,6 +21,7 @@ var remedies = []struct {
 	{importer.ErrNoSpace, "free disk space where DVCR keeps its data"},
 	{importer.ErrChecksum, "correct the checksum in the data source, or the file on the server"},
 	{importer.ErrNotDiskImage, "the data source must be a raw, qcow2, VMDK, VDI, VHD, VHDX or ISO image, plain or packed with gzip, xz or zstd"},
+	{importer.ErrUnsigned, "have it signed by somebody who is trusted, or name the Secret of who did sign it in annotation " + SignedByAnnotation},
 	{importer.ErrUploadTimeout, "delete and create the object to get another address"},
 	{importer.ErrNotFound, "correct the address in the data source, or put the file there"},
 	{importer.ErrUnauthorized, "give credentials in imagePullSecret that may read the image"},

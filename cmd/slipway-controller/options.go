@@ -1,10 +1,10 @@
 package main
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +15,10 @@ import (
 	"slipway.dev/slipway/config/rbac"
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/internal/signatures"
+	"slipway.dev/slipway/reconcilers/garbage"
+	"slipway.dev/slipway/reconcilers/image/uploads"
+	"slipway.dev/slipway/reconcilers/keyring"
 	"slipway.dev/slipway/reconcilers/setup"
 )
 
@@ -31,8 +35,16 @@ type options struct {
 	elect       bool
 
 	registryAddress     string
+	registryKeys        bool
 	registryCredentials string
 	registryCA          string
+	garbageSchedule     string
+	importerTemplate    string
+	signedBy            string
+
+	uploadBind      string
+	uploadURL       string
+	uploadAdvertise string
 
 	addressRanges  []string
 	allowNetworks  []string
@@ -58,8 +70,15 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.certDir, "webhook-cert-dir", "/run/slipway/webhook", "where the webhook's certificate is mounted: the Secret "+certificateSecret)
 	flags.BoolVar(&o.elect, "leader-elect", true, "let one replica at a time work, found by a Lease in --namespace")
 	flags.StringVar(&o.registryAddress, "registry", "", "host and port of DVCR as nodes and controllers reach it; needed by stage virtualization")
-	flags.StringVar(&o.registryCredentials, "registry-credentials-dir", "", "directory with the files username and password of DVCR (default: anonymous)")
-	flags.StringVar(&o.registryCA, "registry-ca", "", "PEM file of the authority that DVCR's certificate is from (default: the system's authorities)")
+	flags.BoolVar(&o.registryKeys, "registry-keys", false, "keep the key and the certificate of a slipway-dvcr in the Secrets "+keyring.KeySecret+" and "+keyring.CertificateSecret+": each namespace and each import has a login of its own then")
+	flags.StringVar(&o.registryCredentials, "registry-credentials-dir", "", "for another registry: directory with the files username and password (default: anonymous); tenants' namespaces see them")
+	flags.StringVar(&o.registryCA, "registry-ca", "", "for another registry: PEM file of the authority that its certificate is from (default: the system's authorities)")
+	flags.StringVar(&o.garbageSchedule, "registry-gc-schedule", garbage.DefaultSchedule, `when DVCR collects garbage, in cron's notation; "never" leaves it to others`)
+	flags.StringVar(&o.importerTemplate, "importer-template", "", "PodTemplate in --namespace that the pods which import are made after (default: imports run in the controller; images from volumes need pods)")
+	flags.StringVar(&o.signedBy, "signed-by-dir", "", "directory of a mounted Secret that says who must have signed every container image which is imported: keys of cosign's (*.pub), or a trust policy of notation's (trustpolicy.json, *.crt) (default: nobody)")
+	flags.StringVar(&o.uploadBind, "upload-bind-address", ":8082", `address where the leader receives uploads; "0" receives none`)
+	flags.StringVar(&o.uploadURL, "upload-url", "", "how users reach the Service "+uploads.Service+" from outside, such as https://uploads.example.com (default: its address in the cluster)")
+	flags.StringVar(&o.uploadAdvertise, "upload-advertise-address", "", "this pod's address, to which the leader leads the Service "+uploads.Service)
 	flags.StringSliceVar(&o.addressRanges, "address-range", nil, "range of machines' addresses in CIDR notation (default: that of the address controller)")
 	flags.StringSliceVar(&o.allowNetworks, "allow-network", nil, "range in CIDR notation that tenants' URLs may lead to although it is loopback, link-local or a metadata service")
 	flags.StringVar(&o.defaultAccount, "default-service-account", "", "ServiceAccount of Environments that name none (default: none; such Environments stall)")
@@ -83,6 +102,9 @@ func (o *options) stages() ([]setup.Stage, error) {
 	if slices.Contains(out, setup.Virtualization) && o.registryAddress == "" {
 		return nil, errNoRegistry
 	}
+	if o.registryKeys && (o.registryCredentials != "" || o.registryCA != "") {
+		return nil, errTwoLogins
+	}
 	return out, nil
 }
 
@@ -92,6 +114,26 @@ func (o *options) egress() (egress.Policy, error) {
 		return policy, fmt.Errorf("--allow-network: %w", err)
 	}
 	return policy, nil
+}
+
+var (
+	errTwoLogins = errors.New("--registry-keys has DVCR's key and certificate made and read from Secrets: leave out --registry-credentials-dir and --registry-ca")
+	errUploadURL = errors.New("--upload-url must begin with http:// or https:// and name a host")
+)
+
+// receives tells whether uploads are received.
+func (o *options) receives() bool { return o.uploadBind != "0" }
+
+// external is how users outside of the cluster reach uploads.
+func (o *options) external() (string, error) {
+	if o.uploadURL == "" {
+		return uploads.InCluster(o.namespace), nil
+	}
+	at, err := url.Parse(o.uploadURL)
+	if err != nil || at.Host == "" || (at.Scheme != "http" && at.Scheme != "https") || at.RawQuery != "" {
+		return "", fmt.Errorf("%w: %q", errUploadURL, o.uploadURL)
+	}
+	return strings.TrimSuffix(o.uploadURL, "/"), nil
 }
 
 // credentials reads the two files of a mounted Secret.
@@ -113,18 +155,28 @@ func (o *options) credentials() (registry.Credentials, error) {
 	return c, nil
 }
 
-// authority returns the PEM text of --registry-ca and a pool that holds it, or nothing.
-func (o *options) authority() ([]byte, *x509.CertPool, error) {
+// trust reads --signed-by-dir.
+func (o *options) trust() ([]signatures.Trust, error) {
+	if o.signedBy == "" {
+		return nil, nil
+	}
+	t, err := signatures.ReadDir(o.signedBy)
+	if err != nil {
+		return nil, fmt.Errorf("--signed-by-dir: %w", err)
+	}
+	return []signatures.Trust{t}, nil
+}
+
+var errNoAuthority = errors.New("DVCR's authority holds no PEM certificate")
+
+// authority returns the PEM text of --registry-ca, or nothing.
+func (o *options) authority() ([]byte, error) {
 	if o.registryCA == "" {
-		return nil, nil, nil
+		return nil, nil
 	}
 	text, err := os.ReadFile(o.registryCA)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--registry-ca: %w", err)
+		return nil, fmt.Errorf("--registry-ca: %w", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, nil, fmt.Errorf("--registry-ca: %s holds no PEM certificate", o.registryCA)
-	}
-	return text, pool, nil
+	return text, nil
 }

@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	"oras.land/oras-go/v2/registry/remote"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,11 +18,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	image "slipway.dev/slipway/dvcr/disk"
-	"slipway.dev/slipway/dvcr/importer"
-	"slipway.dev/slipway/dvcr/registry"
-	"slipway.dev/slipway/internal/egress"
-	"slipway.dev/slipway/reconcilers/disk"
+	"slipway.dev/slipway/reconcilers/image/podimport"
 	"slipway.dev/slipway/reconcilers/setup"
 )
 
@@ -53,12 +48,15 @@ func run(ctx context.Context, o *options) error {
 		Stages: stages, StoreDir: filepath.Join(o.dataDir, "store"), Namespace: o.namespace,
 		AddressRanges: o.addressRanges, Egress: policy, DefaultServiceAccount: o.defaultAccount,
 	}
+	if chosen.SignedBy, err = o.trust(); err != nil {
+		return err
+	}
 	if slices.Contains(stages, setup.Virtualization) {
-		imports, err := useRegistry(&chosen, o, policy)
+		stop, err := useRegistry(ctx, mgr, o, &chosen)
 		if err != nil {
 			return err
 		}
-		defer imports.Close()
+		defer stop()
 	}
 	if err := errors.Join(setup.Controllers(mgr, chosen), serveWebhooks(ctx, mgr, o, stages)); err != nil {
 		return err
@@ -96,8 +94,11 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, error) {
 		LeaderElectionNamespace: o.namespace,
 		// The process ends with its manager, so the next leader need not wait for the lease to run out.
 		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
-		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}}}},
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject:         map[client.Object]cache.ByObject{&corev1.Pod{}: {Label: podimport.Pods()}}, // none else is watched
+		},
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.Pod{}, &corev1.PodTemplate{}}}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
@@ -106,30 +107,4 @@ func newManager(config *rest.Config, o *options) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("add the liveness probe: %w", err)
 	}
 	return mgr, nil
-}
-
-// useRegistry has imports run in this process and go to DVCR.
-func useRegistry(into *setup.Options, o *options, policy egress.Policy) (*importer.Runner, error) {
-	credentials, err := o.credentials()
-	if err != nil {
-		return nil, err
-	}
-	authority, roots, err := o.authority()
-	if err != nil {
-		return nil, err
-	}
-	var with []registry.Option
-	if roots != nil {
-		with = append(with, registry.WithRoots(roots))
-	}
-	dvcr := registry.NewClient(o.registryAddress, credentials, with...)
-	imports := importer.NewRunner(dvcr, importer.Options{
-		Dir: filepath.Join(o.dataDir, "imports"), Egress: policy,
-		// KubeVirt and CDI read images in their own forms.
-		Faces: func(r *remote.Repository) image.FaceMaker { return registry.Faces{Repository: r} },
-	})
-	into.Imports, into.Repositories = imports, dvcr
-	into.RegistryAddress, into.RegistryAuthority = o.registryAddress, authority
-	into.Credentials = disk.Credentials{Username: credentials.Username, Password: credentials.Password}
-	return imports, nil
 }

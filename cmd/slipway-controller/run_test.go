@@ -32,7 +32,6 @@ import (
 	gitops "slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/config/rbac"
-	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/local/gitserver"
 	nodecrd "slipway.dev/slipway/local/node/crd"
 	"slipway.dev/slipway/reconcilers/admission"
@@ -68,6 +67,7 @@ func TestRunsWithTheRightsOfItsServiceAccount(t *testing.T) {
 	})
 	w.eventually("the Environment ready", w.environmentReady)
 	w.noAdministrator()
+	w.onlyImporterPods()
 	stop()
 	if err := <-w.ended; err != nil {
 		t.Errorf("run ended with %v", err)
@@ -81,6 +81,9 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		"a stage that is none":        func(o *options) { o.controllers = []string{"everything"} },
 		"no stage":                    func(o *options) { o.controllers = nil },
 		"a network that is none":      func(o *options) { o.allowNetworks = []string{"home"} },
+		"two ways to log in":          func(o *options) { o.registryKeys, o.registryCredentials = true, dir },
+		"a registry without a port":   func(o *options) { o.registryAddress = "dvcr" },
+		"uploads at no address":       func(o *options) { o.uploadURL = "uploads.example.com" },
 		"credentials without files":   func(o *options) { o.registryCredentials = dir },
 		"an authority that is not":    func(o *options) { o.registryCA = "options.go" },
 		"a kubeconfig that is absent": func(o *options) { o.kubeconfig = filepath.Join(dir, "none") },
@@ -106,14 +109,9 @@ func newWorld(t *testing.T) world {
 	must(t, err)
 	w := world{T: t, client: c, o: unset(), ended: make(chan error, 1)}
 	w.applyDefault()
-	dvcr, err := registry.NewServer(registry.Config{Dir: t.TempDir()})
-	must(t, err)
-	must(t, dvcr.Start())
-	t.Cleanup(func() { must(t, dvcr.Close(context.Background())) })
-	w.o.registryAddress = dvcr.Addr()
-	w.o.registryCredentials = t.TempDir()
-	must(t, os.WriteFile(filepath.Join(w.o.registryCredentials, "username"), []byte(dvcr.Credentials().Username+"\n"), 0o600))
-	must(t, os.WriteFile(filepath.Join(w.o.registryCredentials, "password"), []byte(dvcr.Credentials().Password), 0o600))
+	w.o.registryAddress, w.o.registryKeys = fmt.Sprintf("localhost:%d", freePort(t)), true
+	w.o.importerTemplate = "slipway-importer"
+	w.o.uploadBind, w.o.uploadAdvertise = freeAddress(t), "192.0.2.7"
 	w.o.kubeconfig = writeKubeconfig(t, w.account(config))
 	w.o.dataDir, w.o.metrics, w.o.probes = t.TempDir(), "0", freeAddress(t)
 	w.o.webhookPort = freePort(t)
@@ -244,7 +242,6 @@ func (w world) noAdministrator() {
 		"groups":               {Verb: "impersonate", Resource: "groups", Name: "system:masters"},
 		"users":                {Verb: "impersonate", Resource: "users", Name: "admin"},
 		"role bindings":        {Verb: "create", Group: rbacv1.GroupName, Resource: "clusterrolebindings"},
-		"pods of others":       {Verb: "create", Resource: "pods", Namespace: "kube-system"},
 		"any other webhook":    {Verb: "update", Group: "admissionregistration.k8s.io", Resource: "validatingwebhookconfigurations", Name: "other"},
 		"any other definition": {Verb: "update", Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions", Name: "other"},
 	} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
 	"slipway.dev/slipway/dvcr/registry"
 )
@@ -16,6 +18,7 @@ import (
 type serveOptions struct {
 	config       registry.Config
 	cert, key    string
+	keyFile      string
 	shutdownTime time.Duration
 }
 
@@ -34,7 +37,8 @@ func newServe() *cobra.Command {
 	flags.StringVar(&o.config.Addr, "address", ":5000", "address to listen on")
 	flags.StringVar(&o.config.Htpasswd, "htpasswd", "", "file with further users, in bcrypt")
 	flags.BoolVar(&o.config.Tokens, "tokens", false, "exchange passwords for short-lived tokens")
-	flags.StringVar(&o.cert, "tls-cert", "", "certificate, in PEM; without one the registry speaks plain HTTP")
+	flags.StringVar(&o.keyFile, "key-file", "", "file with the key from which the logins of controllers, namespaces and imports follow (default: one made in --dir)")
+	flags.StringVar(&o.cert, "tls-cert", "", "certificate, in PEM, read again when it changes; without one the registry speaks plain HTTP")
 	flags.StringVar(&o.key, "tls-key", "", "key of the certificate, in PEM")
 	flags.DurationVar(&o.shutdownTime, "shutdown-time", 30*time.Second, "how long requests under way may take to finish")
 	return cmd
@@ -42,12 +46,12 @@ func newServe() *cobra.Command {
 
 func serve(ctx context.Context, cmd *cobra.Command, o serveOptions) error {
 	o.config.Log = os.Stderr
-	if o.cert != "" {
-		pair, err := tls.LoadX509KeyPair(o.cert, o.key)
-		if err != nil {
-			return fmt.Errorf("load the certificate: %w", err)
-		}
-		o.config.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if err := o.readKey(); err != nil {
+		return err
+	}
+	watch, err := o.readCertificate()
+	if err != nil {
+		return err
 	}
 	server, err := registry.NewServer(o.config)
 	if err != nil {
@@ -57,8 +61,39 @@ func serve(ctx context.Context, cmd *cobra.Command, o serveOptions) error {
 		return err
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "serving on %s\n", server.Addr())
-	<-ctx.Done()
+	watch(ctx)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.shutdownTime)
 	defer cancel()
 	return server.Close(stopping)
+}
+
+// readKey takes the key of --key-file.
+func (o *serveOptions) readKey() error {
+	if o.keyFile == "" {
+		return nil
+	}
+	key, err := os.ReadFile(o.keyFile)
+	if err != nil {
+		return fmt.Errorf("--key-file: %w", err)
+	}
+	o.config.Key = bytes.TrimSpace(key)
+	return nil
+}
+
+// readCertificate takes the certificate. What it returns takes it anew whenever its file changes, until ctx ends.
+func (o *serveOptions) readCertificate() (watch func(ctx context.Context), err error) {
+	if o.cert == "" {
+		return func(ctx context.Context) { <-ctx.Done() }, nil
+	}
+	watcher, err := certwatcher.New(o.cert, o.key)
+	if err != nil {
+		return nil, fmt.Errorf("load the certificate: %w", err)
+	}
+	o.config.TLS = &tls.Config{GetCertificate: watcher.GetCertificate, MinVersion: tls.VersionTLS12}
+	return func(ctx context.Context) {
+		if err := watcher.Start(ctx); err != nil {
+			fmt.Fprintf(os.Stderr, "the certificate is not read again when it changes: %v\n", err)
+		}
+		<-ctx.Done()
+	}, nil
 }

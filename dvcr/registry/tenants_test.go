@@ -58,7 +58,7 @@ func TestTenants(t *testing.T) {
 				"importer of a cluster image": {
 					s.Key().ImporterOf("cvi/mine"), []string{"cvi/debian"}, []string{"vi/other/debian"}, []string{"cvi/mine"}, []string{"cvi/debian", "vi/team/debian"},
 				},
-				"controller": {s.Key().Controller(), []string{"cvi/debian", "vi/other/debian"}, nil, []string{"cvi/by-controller", "vi/other/by-controller"}, nil},
+				"controller":                             {s.Key().Controller(), []string{"cvi/debian", "vi/other/debian"}, nil, []string{"cvi/by-controller", "vi/other/by-controller"}, nil},
 				"somebody's password under another name": {forged, nil, []string{"cvi/debian", "vi/other/debian"}, nil, []string{"vi/other/debian"}},
 			}
 			for name, c := range cases {

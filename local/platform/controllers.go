@@ -20,7 +20,7 @@ import (
 	"slipway.dev/slipway/internal/lazylog"
 	"slipway.dev/slipway/local/node"
 	"slipway.dev/slipway/local/node/instance"
-	"slipway.dev/slipway/reconcilers/disk"
+	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/setup"
 )
 
@@ -53,12 +53,11 @@ func (p *Platform) startControllers(ctx context.Context) (string, error) {
 		return "", err
 	}
 	imports := importer.NewRunner(p.dvcr.Client(), importer.Options{Dir: p.options.Layout.Imports(), Egress: p.egress(), Uploads: uploads, Volumes: lender{p}})
-	reader := p.dvcr.Reader()
 	err = setup.Controllers(mgr, setup.Options{
 		StoreDir:     p.options.Layout.Store(),
 		Imports:      imports,
 		Repositories: p.dvcr.Client(),
-		Credentials:  disk.Credentials{Username: reader.Username, Password: reader.Password},
+		Login:        func(namespace string) intake.Login { return intake.Login(p.dvcr.Key().ReaderOf(namespace)) },
 		Garbage:      p.dvcr.Client(),
 		Namespace:    rbac.ControllerNamespace,
 

@@ -9,6 +9,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/annotations"
+	"slipway.dev/slipway/reconcilers/image/intake"
 )
 
 // Annotations that CDI reads.
@@ -109,7 +110,7 @@ func volumeSource(s *scope, withAuthority bool) *cdiv1.DataVolumeSource {
 	return &cdiv1.DataVolumeSource{Registry: registry}
 }
 
-func buildCredentials(vd *v1alpha2.VirtualDisk, c Credentials) *corev1.Secret {
+func buildCredentials(vd *v1alpha2.VirtualDisk, c intake.Login) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: derivedMeta(vd, credentialsName(vd)),
 		Type:       corev1.SecretTypeOpaque,

@@ -46,16 +46,13 @@ type Deps struct {
 	DefaultStorageClass string
 	// AllowedStorageClasses are those that disks may use; empty means all.
 	AllowedStorageClasses []string
-	// Credentials let CDI pull from DVCR. They are copied into the namespace of
-	// the disk while it is filled: reading should be all that they allow.
-	Credentials Credentials
+	// Login lets CDI pull from DVCR. It is copied into the namespace of the disk
+	// while that is filled.
+	Login intake.LoginOf
 	// Authority holds the certificates, in PEM, by which CDI trusts DVCR; empty
 	// when it needs none.
 	Authority []byte
 }
-
-// Credentials are a login at DVCR.
-type Credentials struct{ Username, Password string }
 
 // SetupWithManager adds the controller of VirtualDisk.
 func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
@@ -109,7 +106,7 @@ type engine struct {
 	clock          clock.PassiveClock
 	defaultClass   string
 	allowedClasses []string
-	credentials    Credentials
+	login          intake.LoginOf
 	authority      []byte
 }
 
@@ -124,7 +121,7 @@ func newEngine(c client.Client, deps Deps) *engine {
 		clock:          deps.Clock,
 		defaultClass:   deps.DefaultStorageClass,
 		allowedClasses: deps.AllowedStorageClasses,
-		credentials:    deps.Credentials,
+		login:          deps.Login,
 		authority:      deps.Authority,
 	}
 }

@@ -137,8 +137,8 @@ func (s *story) startControllers(t *testing.T, config *rest.Config, scheme *runt
 			return image.SetupWithManager(mgr, image.Deps{Desk: desk, Shelf: s.shelf, Clock: clock.RealClock{}})
 		},
 		func() error {
-			login := disk.Credentials{Username: dvcr.Credentials().Username, Password: dvcr.Credentials().Password}
-			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: s.shelf, Clock: clock.RealClock{}, Credentials: login})
+			login := func(namespace string) intake.Login { return intake.Login(dvcr.Key().ReaderOf(namespace)) }
+			return disk.SetupWithManager(mgr, disk.Deps{Desk: desk, Shelf: s.shelf, Clock: clock.RealClock{}, Login: login})
 		},
 	}
 	for _, do := range setUp {

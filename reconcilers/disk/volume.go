@@ -78,7 +78,7 @@ func (e *engine) makeVolume(ctx context.Context, s *scope) error {
 	withAuthority := len(e.authority) > 0
 	objects := []client.Object{}
 	if !s.blank() {
-		objects = append(objects, buildCredentials(s.disk, e.credentials))
+		objects = append(objects, buildCredentials(s.disk, e.login(s.disk.Namespace)))
 		if withAuthority {
 			objects = append(objects, buildAuthority(s.disk, e.authority))
 		}

@@ -97,8 +97,8 @@ func (w *world) createOrDeny(ctx context.Context, c client.WithWatch, obj client
 func (w *world) restart() {
 	deps := w.deps
 	deps.Desk, deps.Shelf, deps.Secrets, deps.Clock = intake.NewDesk(w.runner, w.clock), w.shelf, w.client, w.clock
-	if deps.Credentials.Username == "" {
-		deps.Credentials = Credentials{Username: "reader", Password: "secret"}
+	if deps.Login == nil {
+		deps.Login = func(string) intake.Login { return intake.Login{Username: "reader", Password: "secret"} }
 	}
 	w.disks = reconciler(newEngine(w.client, deps), flow.Deps{Client: w.client, Recorder: w.recorder, Clock: w.clock})
 }

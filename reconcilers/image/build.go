@@ -11,10 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/reconcilers/image/intake"
 )
-
-// Login is how CDI logs in at DVCR.
-type Login struct{ Username, Password string }
 
 // Annotations and keys that CDI reads.
 const (
@@ -56,7 +54,7 @@ func derivedMeta(o client.Object, name string) metav1.ObjectMeta {
 }
 
 // buildVolume makes the DataVolume that the scope calls for, after what it needs.
-func buildVolume(s *scope, login Login, authority []byte) []client.Object {
+func buildVolume(s *scope, login intake.Login, authority []byte) []client.Object {
 	source := &cdiv1.DataVolumeSourceRegistry{
 		URL:       ptr.To("docker://" + s.registryURL),
 		SecretRef: ptr.To(loginName(s.object)),

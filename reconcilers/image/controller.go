@@ -32,7 +32,7 @@ type Deps struct {
 	// Login lets CDI pull from DVCR images that are kept on volumes; reading should
 	// be all that it allows. Authority holds DVCR's certificates in PEM, if it has
 	// its own.
-	Login     Login
+	Login     intake.LoginOf
 	Authority []byte
 	// SignedBy says who must have signed every container image: somebody of each.
 	SignedBy []signatures.Trust
@@ -102,7 +102,7 @@ type engine struct {
 	secrets    client.Reader
 	desk       *intake.Desk
 	shelf      intake.Shelf
-	dvcrLogin  Login
+	dvcrLogin  intake.LoginOf
 	authority  []byte
 	signedBy   []signatures.Trust
 	clock      clock.PassiveClock

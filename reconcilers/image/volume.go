@@ -141,7 +141,7 @@ func (e *engine) findVolume(ctx context.Context, s *scope) (*cdiv1.DataVolume, *
 
 // makeVolume creates the DataVolume and what it needs to pull from DVCR.
 func (e *engine) makeVolume(ctx context.Context, s *scope) flow.Outcome {
-	for _, obj := range buildVolume(s, e.dvcrLogin, e.authority) {
+	for _, obj := range buildVolume(s, e.dvcrLogin(s.object.GetNamespace()), e.authority) {
 		err := e.client.Create(ctx, obj)
 		switch {
 		case err == nil || apierrors.IsAlreadyExists(err):

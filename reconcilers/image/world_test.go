@@ -41,8 +41,8 @@ type world struct {
 	authority []byte
 	// signedBy says who must have signed every container image.
 	signedBy []signatures.Trust
-	images    reconcile.Reconciler
-	clusters  reconcile.Reconciler
+	images   reconcile.Reconciler
+	clusters reconcile.Reconciler
 }
 
 func newWorld(tb testing.TB, objects ...client.Object) *world {
@@ -75,7 +75,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 
 // restart is what a new process knows: nothing but what lies outside of it.
 func (w *world) restart() {
-	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: Login{"reader", "secret"}, Authority: w.authority, SignedBy: w.signedBy, Clock: w.clock})
+	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: func(string) intake.Login { return intake.Login{Username: "reader", Password: "secret"} }, Authority: w.authority, SignedBy: w.signedBy, Clock: w.clock})
 	deps := flow.Deps{Client: w.client, Recorder: w.recorder, Clock: w.clock}
 	w.images = reconciler(virtualImage(), e, deps)
 	w.clusters = reconciler(clusterVirtualImage(), e, deps)

@@ -15,6 +15,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
+	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
@@ -31,8 +32,8 @@ const (
 type Registry struct {
 	// Address of the registry, host and port.
 	Address string
-	// Username and Password of an account that may read.
-	Username, Password string
+	// Login is what may read the images of a namespace.
+	Login intake.LoginOf
 }
 
 // Deps are the collaborators of the controller.

@@ -224,7 +224,7 @@ func TestImagesArePulledWithASecret(t *testing.T) {
 	if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: source.ImagePullSecret}, secret); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"auths":{"dvcr.local":{"username":"reader","password":"secret"}}}`
+	want := `{"auths":{"dvcr.local":{"username":"reader.shop","password":"secret"}}}`
 	if got := string(secret.Data[corev1.DockerConfigJsonKey]); got != want || secret.Type != corev1.SecretTypeDockerConfigJson {
 		t.Errorf("secret of type %s: %s", secret.Type, got)
 	}

@@ -34,8 +34,9 @@ func (e *engineer) ensurePullSecret(ctx context.Context, s *scope) error {
 		Username string `json:"username"`
 		Password string `json:"password"`
 	}
+	login := e.registry.Login(s.vm.Namespace)
 	config, err := json.Marshal(map[string]map[string]entry{
-		"auths": {e.registry.Address: {Username: e.registry.Username, Password: e.registry.Password}},
+		"auths": {e.registry.Address: entry(login)},
 	})
 	if err != nil {
 		return fmt.Errorf("encode registry credentials: %w", err)

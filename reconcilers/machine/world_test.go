@@ -22,6 +22,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/reconcilers/address"
+	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 )
@@ -116,7 +117,11 @@ func newWorld(t *testing.T, edit func(vm *v1alpha2.VirtualMachine), objects ...c
 		builder = builder.WithIndex(&v1alpha2.VirtualMachine{}, field, keysOf(keys))
 	}
 	w.client = builder.Build()
-	e := newEngineer(w.client, Deps{Clock: w.clock, Secrets: w.client, EndOnReset: true, Registry: Registry{Address: "dvcr.local", Username: "reader", Password: "secret"}})
+	e := newEngineer(w.client, Deps{Clock: w.clock, Secrets: w.client, EndOnReset: true, Registry: Registry{
+		Address: "dvcr.local", Login: func(namespace string) intake.Login {
+			return intake.Login{Username: "reader." + namespace, Password: "secret"}
+		},
+	}})
 	w.reconciler = reconciler(e, flow.Deps{Client: w.client, Recorder: w.recorder, Clock: w.clock})
 	return w
 }

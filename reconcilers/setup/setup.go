@@ -10,6 +10,7 @@ import (
 
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/internal/signatures"
 	"slipway.dev/slipway/reconcilers/address"
 	"slipway.dev/slipway/reconcilers/class"
 	"slipway.dev/slipway/reconcilers/disk"
@@ -63,8 +64,8 @@ type Options struct {
 	Imports intake.Runner
 	// Repositories reaches DVCR. Needed by stage 2.
 	Repositories intake.Repositories
-	// Credentials let the engine pull from DVCR.
-	Credentials disk.Credentials
+	// Login lets the engine pull from DVCR for a namespace.
+	Login intake.LoginOf
 	// RegistryAddress is DVCR's host and port as it stands in images' URLs.
 	RegistryAddress string
 	// Garbage has DVCR collect garbage; nil leaves it to others.
@@ -74,6 +75,9 @@ type Options struct {
 	// RegistryAuthority is what CDI trusts DVCR by, PEM; empty means the system's
 	// authorities.
 	RegistryAuthority []byte
+	// SignedBy says who must have signed every container image that is imported:
+	// somebody of each. Objects may ask for more.
+	SignedBy []signatures.Trust
 	// EndOnReset starts a guest that resets itself anew, so that pending changes
 	// take effect. Stock KubeVirt needs its feature gate RebootPolicy for that.
 	EndOnReset bool
@@ -150,13 +154,14 @@ func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	for _, add := range []func() error{
 		func() error {
 			return image.SetupWithManager(mgr, image.Deps{
-				Desk: desk, Shelf: shelf, Login: image.Login(o.Credentials), Authority: o.RegistryAuthority,
+				Desk: desk, Shelf: shelf, Login: o.Login, Authority: o.RegistryAuthority, SignedBy: o.SignedBy,
 				Clock: c, Metrics: m, Registry: metrics.Registry,
 			})
 		},
 		func() error {
 			return disk.SetupWithManager(mgr, disk.Deps{
-				Desk: desk, Shelf: shelf, Credentials: o.Credentials, Authority: o.RegistryAuthority, Clock: c, Metrics: m, Registry: metrics.Registry,
+				Desk: desk, Shelf: shelf, Login: o.Login, Authority: o.RegistryAuthority, SignedBy: o.SignedBy,
+				Clock: c, Metrics: m, Registry: metrics.Registry,
 			})
 		},
 		func() error {
@@ -167,7 +172,7 @@ func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		},
 		func() error {
 			return machine.SetupWithManager(mgr, machine.Deps{
-				Registry:   machine.Registry{Address: o.RegistryAddress, Username: o.Credentials.Username, Password: o.Credentials.Password},
+				Registry:   machine.Registry{Address: o.RegistryAddress, Login: o.Login},
 				EndOnReset: o.EndOnReset, Clock: c, Metrics: m,
 			})
 		},

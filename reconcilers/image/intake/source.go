@@ -41,6 +41,10 @@ func Registry(s *v1alpha2.ContainerImageSource, login Login) importer.Source {
 // Login is how to log in at a registry; the zero value is anonymous.
 type Login struct{ Username, Password string }
 
+// LoginOf is how what runs in a namespace logs in at DVCR: an account that may read
+// what the namespace may, and no more. It is copied to where tenants see it.
+type LoginOf func(namespace string) Login
+
 // ErrBadSecret tells that a Secret does not hold registry credentials.
 var ErrBadSecret = errors.New("the Secret holds no registry credentials")
 

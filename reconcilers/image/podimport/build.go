@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -52,8 +52,10 @@ func (r *Runner) namespaceOf(job importer.Job) string {
 
 // encode writes the order of a job, and its digest.
 func (r *Runner) encode(job importer.Job) (text []byte, digest string, err error) {
+	repository, _, _ := strings.Cut(job.Destination, ":")
+	login := r.options.Login(repository)
 	order := importer.Order{
-		Job: job, Registry: r.options.Registry, Username: r.options.Username, Password: r.options.Password,
+		Job: job, Registry: r.options.Registry, Username: login.Username, Password: login.Password,
 		CABundle: r.options.Authority, Allow: r.options.Egress.Allow, Owner: job.ID,
 	}
 	text, err = json.Marshal(order)
@@ -87,16 +89,15 @@ func buildSecret(pod *corev1.Pod, order []byte) *corev1.Secret {
 }
 
 // buildPod makes the pod of a job. It meets the restricted pod security standard.
-func (r *Runner) buildPod(job importer.Job, digest string, block bool) *corev1.Pod {
+func (r *Runner) buildPod(job importer.Job, digest string, block bool, template corev1.PodSpec) *corev1.Pod {
+	like := template.Containers[0]
 	c := corev1.Container{
-		Name:    container,
-		Image:   r.options.Image,
-		Command: []string{"slipway-dvcr", "import"},
-		Ports:   []corev1.ContainerPort{{Name: "metrics", ContainerPort: port}},
-		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("60M")},
-			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("750m"), corev1.ResourceMemory: resource.MustParse("600M")},
-		},
+		Name:            container,
+		Image:           like.Image,
+		ImagePullPolicy: like.ImagePullPolicy,
+		Command:         []string{"slipway-dvcr", "import"},
+		Ports:           []corev1.ContainerPort{{Name: "metrics", ContainerPort: port}},
+		Resources:       like.Resources,
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: "order", MountPath: orderDir, ReadOnly: true},
 			{Name: "work", MountPath: workDir},
@@ -112,6 +113,11 @@ func (r *Runner) buildPod(job importer.Job, digest string, block bool) *corev1.P
 		RestartPolicy:                corev1.RestartPolicyNever,
 		AutomountServiceAccountToken: ptr.To(false),
 		EnableServiceLinks:           ptr.To(false),
+		NodeSelector:                 template.NodeSelector,
+		Affinity:                     template.Affinity,
+		Tolerations:                  template.Tolerations,
+		PriorityClassName:            template.PriorityClassName,
+		ImagePullSecrets:             template.ImagePullSecrets,
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](user), RunAsGroup: ptr.To[int64](user), FSGroup: ptr.To[int64](user),
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -27,12 +28,14 @@ type Options struct {
 	Client client.Client
 	// Namespace is where pods run that read no volume.
 	Namespace string
-	// Image holds slipway-dvcr.
-	Image string
-	// Registry is DVCR as pods reach it, with a login that may write, and its authority in PEM.
-	Registry           string
-	Username, Password string
-	Authority          []byte
+	// Template names the PodTemplate in Namespace whose one container is an image with slipway-dvcr and its resources, and
+	// which says where importer pods may run.
+	Template string
+	// Registry is DVCR as pods reach it, and its authority in PEM.
+	Registry  string
+	Authority []byte
+	// Login is what may fill a repository; it should do no more.
+	Login func(repository string) intake.Login
 	// Egress says which addresses sources may lie at.
 	Egress egress.Policy
 	// Local runs what needs no pod: uploads, and copies inside of DVCR.
@@ -64,6 +67,9 @@ const (
 	callTimeout = 20 * time.Second
 	scrapeEvery = time.Second
 )
+
+// Pods selects importer pods: a cache needs to hold no others for this package.
+func Pods() labels.Selector { return labels.SelectorFromSet(labels.Set{appLabel: appName}) }
 
 // SetupWithManager watches importer pods.
 func (r *Runner) SetupWithManager(mgr ctrl.Manager) error {
@@ -186,7 +192,10 @@ func (r *Runner) begin(ctx context.Context, job importer.Job, order []byte, dige
 	if err != nil {
 		return failed(err)
 	}
-	pod := r.buildPod(job, digest, block)
+	pod, err := r.newPod(ctx, job, digest, block)
+	if err != nil {
+		return failed(err)
+	}
 	err = r.options.Client.Create(ctx, pod)
 	if apierrors.IsAlreadyExists(err) { // the cache is behind
 		return importer.State{Phase: importer.Pending}
@@ -198,6 +207,22 @@ func (r *Runner) begin(ctx context.Context, job importer.Job, order []byte, dige
 		return failed(err)
 	}
 	return importer.State{Phase: importer.Pending}
+}
+
+var errNoImage = errors.New("it needs one container with an image of slipway-dvcr")
+
+// newPod makes the pod of a job after the template as it stands now.
+func (r *Runner) newPod(ctx context.Context, job importer.Job, digest string, block bool) (*corev1.Pod, error) {
+	template := &corev1.PodTemplate{}
+	key := types.NamespacedName{Namespace: r.options.Namespace, Name: r.options.Template}
+	err := r.options.Client.Get(ctx, key, template)
+	if err == nil && (len(template.Template.Spec.Containers) != 1 || template.Template.Spec.Containers[0].Image == "") {
+		err = errNoImage
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read PodTemplate %s: %w", key, err)
+	}
+	return r.buildPod(job, digest, block, template.Template.Spec), nil
 }
 
 // ensureSecret makes the order of a pod that waits for it; a process that was killed may have left it out.

@@ -55,15 +55,23 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.dvcr.Close(context.Background()) })
+	template := &corev1.PodTemplate{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "importer"}}
+	template.Template.Spec.Containers = []corev1.Container{{Name: container, Image: "registry.test/slipway-dvcr:v1", Resources: corev1.ResourceRequirements{
+		Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("600M")},
+	}}}
+	template.Template.Spec.NodeSelector = map[string]string{"disks": "fast"}
+	if err := c.Create(t.Context(), template); err != nil {
+		t.Fatal(err)
+	}
 	w.runner = w.newRunner()
 	return w
 }
 
 func (w *world) newRunner() *Runner {
-	login := w.dvcr.Credentials()
 	return NewRunner(Options{
-		Client: w.client, Namespace: w.ns, Image: "registry.test/slipway-dvcr:v1", Local: w.local,
-		Registry: w.dvcr.Addr(), Username: login.Username, Password: login.Password, Egress: egress.Policy{Allow: egress.Loopback},
+		Client: w.client, Namespace: w.ns, Template: "importer", Local: w.local,
+		Registry: w.dvcr.Addr(), Login: func(repository string) intake.Login { return intake.Login(w.dvcr.Key().ImporterOf(repository)) },
+		Egress: egress.Policy{Allow: egress.Loopback},
 		Scrape: func(context.Context, *corev1.Pod) (importer.Progress, error) {
 			return importer.Progress{Done: 5, Total: 10}, nil
 		},
@@ -140,6 +148,9 @@ func TestImportInPod(t *testing.T) {
 	w.ensure(t, j, importer.Pending)
 	w.ensure(t, j, importer.Pending)
 	pod := w.pod(t)
+	if c := pod.Spec.Containers[0]; c.Image != "registry.test/slipway-dvcr:v1" || c.Resources.Limits.Memory().String() != "600M" || pod.Spec.NodeSelector["disks"] != "fast" {
+		t.Errorf("the pod does not follow its template: %+v", pod.Spec)
+	}
 	key := client.ObjectKeyFromObject(pod)
 	var secret corev1.Secret
 	if err := w.client.Get(t.Context(), key, &secret); err != nil {

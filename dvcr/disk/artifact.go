@@ -141,7 +141,7 @@ func (a *artifact) read(ctx context.Context, from oras.ReadOnlyTarget) error {
 func canonical(ctx context.Context, from oras.ReadOnlyTarget, root ocispec.Descriptor) (ocispec.Descriptor, []FaceKind, error) {
 	switch root.MediaType {
 	case ocispec.MediaTypeImageManifest:
-		return root, nil, nil
+		return asEntry(root), nil, nil
 	case ocispec.MediaTypeImageIndex:
 	default:
 		return root, nil, fmt.Errorf("read %s: %w: media type %s", root.Digest, ErrNotArtifact, root.MediaType)
@@ -162,6 +162,13 @@ func canonical(ctx context.Context, from oras.ReadOnlyTarget, root ocispec.Descr
 		}
 	}
 	return root, nil, fmt.Errorf("read index %s: %w: it lists no manifest of type %s", root.Digest, ErrNotArtifact, ArtifactType)
+}
+
+// asEntry describes a disk manifest as an index does. That it is one is checked when it is read.
+func asEntry(manifest ocispec.Descriptor) ocispec.Descriptor {
+	manifest.ArtifactType = ArtifactType
+	manifest.Platform = &ocispec.Platform{Architecture: "unknown", OS: "unknown"}
+	return manifest
 }
 
 func checkManifest(m *ocispec.Manifest) error {
@@ -247,8 +254,7 @@ func (p publication) publish(ctx context.Context, config Config, toc []byte, t *
 	if a.desc, err = pushJSON(ctx, p.to, ocispec.MediaTypeImageManifest, a.manifest); err != nil {
 		return nil, err
 	}
-	a.desc.ArtifactType = ArtifactType
-	a.desc.Platform = &ocispec.Platform{Architecture: "unknown", OS: "unknown"}
+	a.desc = asEntry(a.desc)
 	return a, p.tag(ctx, a)
 }
 

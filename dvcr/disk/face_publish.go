@@ -36,8 +36,12 @@ type FaceMaker interface {
 	MakeFaces(ctx context.Context, manifest ocispec.Descriptor) ([]FaceBlob, error)
 }
 
-// AddFaces gives the disk stored under ref its faces and moves the tag to an index that lists them. It changes nothing else.
+// AddFaces gives the disk stored under ref, a tag, its faces and moves the tag to an index that lists them. It changes nothing
+// else. The tag may lead to the disk's index or to its manifest itself.
 func AddFaces(ctx context.Context, to oras.Target, ref string, faces FaceMaker, architecture string) (Info, error) {
+	if _, err := digest.Parse(ref); err == nil {
+		return Info{}, fmt.Errorf("add faces to %s: %w: a digest stands for what it names for ever; name a tag", ref, ErrUnsupported)
+	}
 	a, err := load(ctx, to, ref)
 	if err != nil {
 		return Info{}, fmt.Errorf("add faces: %w", err)

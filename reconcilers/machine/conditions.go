@@ -99,7 +99,7 @@ func joined(err error) string {
 	return strings.Join(all, "; ")
 }
 
-// reportGuest writes Running, AgentReady and Migratable.
+// reportGuest writes Running, AgentReady, FilesystemFrozen and Migratable.
 func reportGuest(c flow.Conditions, s *scope) {
 	reason, message := runningReason(s)
 	if reason == vmcondition.Running {
@@ -108,6 +108,7 @@ func reportGuest(c flow.Conditions, s *scope) {
 		c.False(vmcondition.RunningType, reason, message)
 	}
 	reportAgent(c, s)
+	reportFrozen(c, s)
 	reportMigratable(c, s)
 }
 
@@ -168,6 +169,18 @@ func reportAgent(c flow.Conditions, s *scope) {
 		return
 	}
 	c.False(vmcondition.AgentReadyType, vmcondition.AgentNotReady, "no guest agent answers: install qemu-guest-agent in the guest")
+}
+
+// fileSystemsFrozen is KubeVirt's word for a guest that is frozen for a snapshot.
+const fileSystemsFrozen = "frozen"
+
+// reportFrozen says that the guest's file systems are frozen, and nothing otherwise.
+func reportFrozen(c flow.Conditions, s *scope) {
+	if s.state() == power.Running && s.instance.Status.FSFreezeStatus == fileSystemsFrozen {
+		c.True(vmcondition.FilesystemFrozenType, vmcondition.Frozen, "the guest's file systems are frozen while a snapshot is taken; programs in it wait when they write")
+		return
+	}
+	c.Remove(vmcondition.FilesystemFrozenType)
 }
 
 func reportMigratable(c flow.Conditions, s *scope) {

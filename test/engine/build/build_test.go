@@ -55,16 +55,38 @@ func TestSources(t *testing.T) {
 		"go.mod": "module x", "go.sum": "", "main.go": "a", "embedded/a.conf": "b", "main_test.go": "c", "README.md": "d",
 		".git/config": "e", "testdata/x.go": "f", "nested/go.mod": "module y", "nested/y.go": "g",
 	})
-	found, err := sources(Module{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
+	cases := map[string]struct {
+		module  Module
+		command Command
+		want    []string
+	}{
+		"a command of the module itself": {
+			Module{Dir: dir}, Command{Package: "./cmd"},
+			[]string{"embedded/a.conf", "go.mod", "go.sum", "main.go"},
+		},
+		"a command of a module that it requires": {
+			Module{Dir: dir}, Command{Package: "k8s.io/kubernetes/cmd/kubelet"},
+			[]string{"go.mod", "go.sum"},
+		},
+		"with a replacement": {
+			Module{Dir: dir, Sources: []string{filepath.Join(dir, "nested")}}, Command{Package: "k8s.io/x"},
+			[]string{"go.mod", "go.sum", "nested/go.mod", "nested/y.go"},
+		},
 	}
-	var got []string
-	for _, f := range found {
-		got = append(got, f.path)
-	}
-	if diff := cmp.Diff([]string{"embedded/a.conf", "go.mod", "go.sum", "main.go"}, got); diff != "" {
-		t.Error(diff)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			found, err := sources(tc.module, tc.command)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range found {
+				got = append(got, f.path)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

@@ -50,17 +50,13 @@ func (c *Cache) Build(ctx context.Context, m Module) (Binaries, error) {
 		return nil, fmt.Errorf("wait for another build in %s: %w", c.dir, err)
 	}
 	defer release()
-	files, err := sources(m)
-	if err != nil {
-		return nil, err
-	}
 	version, err := goVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
 	binaries := Binaries{}
 	for _, command := range m.Commands {
-		path, err := c.buildOne(ctx, m, command, ingredients{goVersion: version, files: files})
+		path, err := c.buildOne(ctx, m, command, version)
 		if err != nil {
 			return nil, fmt.Errorf("build %s of module %s: %w", command.Name, m.Name, err)
 		}
@@ -69,8 +65,15 @@ func (c *Cache) Build(ctx context.Context, m Module) (Binaries, error) {
 	return binaries, nil
 }
 
-func (c *Cache) buildOne(ctx context.Context, m Module, command Command, made ingredients) (string, error) {
-	made.flags = append(flags(m), command.Package, fmt.Sprint("cgo=", command.CGO))
+func (c *Cache) buildOne(ctx context.Context, m Module, command Command, version string) (string, error) {
+	files, err := sources(m, command)
+	if err != nil {
+		return "", err
+	}
+	made := ingredients{
+		goVersion: version, files: files,
+		flags: append(flags(m), command.Package, fmt.Sprint("cgo=", command.CGO)),
+	}
 	path := filepath.Join(c.dir, m.Name+"-"+made.key(), command.Name)
 	if _, err := os.Stat(path); err == nil {
 		c.report(Step{Module: m.Name, Command: command.Name, Cached: true})

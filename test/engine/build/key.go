@@ -39,10 +39,15 @@ func (i ingredients) key() string {
 	return hex.EncodeToString(sum.Sum(nil))[:keyLength]
 }
 
-// sources digests the module's definition and the Go files it is made of here.
-func sources(m Module) ([]file, error) {
+// sources digests what a command is made of here: the module's definition, what
+// it replaces, and the module's own files when the command is among them.
+func sources(m Module, command Command) ([]file, error) {
 	paths := []string{filepath.Join(m.Dir, "go.mod"), filepath.Join(m.Dir, "go.sum")}
-	for _, dir := range append([]string{m.Dir}, m.Sources...) {
+	dirs := slices.Clone(m.Sources)
+	if strings.HasPrefix(command.Package, ".") {
+		dirs = append(dirs, m.Dir)
+	}
+	for _, dir := range dirs {
 		found, err := goFiles(dir)
 		if err != nil {
 			return nil, err

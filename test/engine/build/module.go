@@ -8,8 +8,8 @@ type Module struct {
 	Dir string
 	// LDFlags come after those that every build has.
 	LDFlags []string
-	// Sources says that the commands are made of files of this repository too,
-	// below these directories; they become part of the cache's key.
+	// Sources are directories of this repository that all commands are made of,
+	// such as a module that replaces another.
 	Sources []string
 	// Commands to build.
 	Commands []Command

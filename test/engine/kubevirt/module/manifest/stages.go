@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"kubevirt.io/kubevirt/pkg/virt-operator/resource/generate/components"
 	"kubevirt.io/kubevirt/pkg/virt-operator/resource/generate/install"
@@ -84,13 +85,22 @@ func workloads(strategy *install.Strategy, plan Plan) []any {
 	if plan.Shape != Pods {
 		return nil
 	}
+	for _, deployment := range strategy.ApiDeployments() {
+		nameEachPortOnce(deployment.Spec.Template.Spec.Containers)
+	}
 	return slices.Concat(list(strategy.ApiDeployments()), list(strategy.ControllerDeployments()), list(strategy.DaemonSets()))
 }
 
-func list[T any](objects []T) []any {
-	out := make([]any, 0, len(objects))
-	for _, object := range objects {
-		out = append(out, object)
+// nameEachPortOnce keeps the last of the names that KubeVirt gives one port, by which a Service knows it: server-side
+// apply takes ports for a set.
+func nameEachPortOnce(containers []corev1.Container) {
+	for i := range containers {
+		byNumber := map[int32]corev1.ContainerPort{}
+		for _, port := range containers[i].Ports {
+			byNumber[port.ContainerPort] = port
+		}
+		containers[i].Ports = slices.DeleteFunc(containers[i].Ports, func(port corev1.ContainerPort) bool {
+			return byNumber[port.ContainerPort].Name != port.Name
+		})
 	}
-	return out
 }

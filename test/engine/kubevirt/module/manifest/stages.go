@@ -104,3 +104,11 @@ func nameEachPortOnce(containers []corev1.Container) {
 		})
 	}
 }
+
+func list[T any](objects []T) []any {
+	out := make([]any, 0, len(objects))
+	for _, object := range objects {
+		out = append(out, object)
+	}
+	return out
+}

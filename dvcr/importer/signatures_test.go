@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -15,6 +16,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/internal/egress"
@@ -110,7 +112,10 @@ func TestTagThatMovesAfterTheCheck(t *testing.T) {
 	release, byRelease := newKey(t)
 	signed := publish(t, repo, "v1", layer(t, file{name: "disk/disk.img", content: raw}))
 	sign(t, s, signed, release)
-	evil := publish(t, repo, "", layer(t, file{name: "disk/disk.img", content: rawDisk(2, mib)}))
+	evil, err := disk.Push(t.Context(), disk.NewStream(bytes.NewReader(rawDisk(2, mib)), -1), repo, "evil", disk.PushOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	var once sync.Once
 	c := s.Credentials()
@@ -119,9 +124,9 @@ func TestTagThatMovesAfterTheCheck(t *testing.T) {
 			forward(t, s, c, w, r)
 			return
 		}
-		target := evil
-		once.Do(func() { target = signed })
-		r.URL.Path = strings.TrimSuffix(r.URL.Path, "v1") + target.Digest.String()
+		target := evil.Digest
+		once.Do(func() { target = signed.Digest.String() })
+		r.URL.Path = strings.TrimSuffix(r.URL.Path, "v1") + target
 		forward(t, s, c, w, r)
 	})
 	host := strings.TrimSuffix(strings.TrimPrefix(proxy, "http://"), "/disk.img")

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"slipway.dev/slipway/sources/tree"
+
+	"slipway.dev/slipway/test/bench/render/pairs"
 )
 
 // source makes a tree of files, given as name and content in turn.
@@ -517,13 +519,13 @@ func (f failing) ReadDir(name string) ([]fs.DirEntry, error) {
 func TestGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Render(ctx, pairs(1), Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := Render(ctx, pairs.Source(1), Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Render() = %v, want context.Canceled", err)
 	}
 }
 
 func TestManyRendersAtOnce(t *testing.T) {
-	files := pairs(3)
+	files := pairs.Source(3)
 	want := names(mustRender(t, files, Options{NamePrefix: "x-"}))
 	var wg sync.WaitGroup
 	for range 16 {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"slipway.dev/slipway/test/bench/render/pairs"
 )
 
 // whole and parts render a tree in one build, and in parts of two objects.
@@ -175,7 +177,7 @@ func randomTree(r *rand.Rand) (fstest.MapFS, Options) {
 }
 
 func TestLargeTreesAreDivided(t *testing.T) {
-	s := newScan(t.Context(), newJail(pairs(60)), nil)
+	s := newScan(t.Context(), newJail(pairs.Source(60)), nil)
 	if _, err := s.render(Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +187,7 @@ func TestLargeTreesAreDivided(t *testing.T) {
 }
 
 func TestAFaultInAPartIsToldAsOfTheWhole(t *testing.T) {
-	files := pairs(60)
+	files := pairs.Source(60)
 	files["kustomization.yaml"].Data = append(files["kustomization.yaml"].Data, "- target: {kind: VirtualDisk}\n  patch: '- {op: remove, path: /spec/none}'\n"...)
 	_, err := Render(t.Context(), files, Options{})
 	var fault *Error

@@ -12,7 +12,7 @@ import (
 	"github.com/skeema/knownhosts"
 
 	"slipway.dev/slipway/internal/egress"
-	"slipway.dev/slipway/internal/scrub"
+	"slipway.dev/slipway/sources/fault"
 	"slipway.dev/slipway/sources/git/pack"
 	"slipway.dev/slipway/sources/git/wire"
 	"slipway.dev/slipway/sources/tree"
@@ -32,29 +32,8 @@ var (
 	ErrMoved = errors.New("reference has moved")
 )
 
-// Error is what went wrong with a remote. Its text holds no credentials.
-type Error struct {
-	// Op is what was tried: resolve, fetch or push.
-	Op string
-	// URL is the remote's address without user information.
-	URL string
-	// Kind is one of the errors of this package, or nil when the cause is none of them.
-	Kind error
-	// Detail says what happened, and what to do where that is known.
-	Detail string
-}
-
-// Error implements error.
-func (e *Error) Error() string {
-	text := e.Op + " " + e.URL + ": "
-	if e.Kind != nil {
-		text += e.Kind.Error() + ": "
-	}
-	return text + e.Detail
-}
-
-// Unwrap returns the kind of the error.
-func (e *Error) Unwrap() error { return e.Kind }
+// Error is what went wrong with a remote. Its kind is one of the errors of this package, or nil.
+type Error = fault.Error
 
 // fail makes an Error from whatever the transport returned.
 func (r Remote) fail(op string, err error) error {
@@ -66,11 +45,11 @@ func (r Remote) fail(op string, err error) error {
 		return err
 	}
 	detail, kind := classify(err)
-	return &Error{Op: op, URL: scrub.URL(r.URL), Kind: kind, Detail: r.Scrubber().Text(detail)}
+	return fault.New(op, r.URL, kind, detail, r.Scrubber())
 }
 
 func (r Remote) errorf(op string, kind error, format string, a ...any) error {
-	return &Error{Op: op, URL: scrub.URL(r.URL), Kind: kind, Detail: r.Scrubber().Text(fmt.Sprintf(format, a...))}
+	return fault.New(op, r.URL, kind, fmt.Sprintf(format, a...), r.Scrubber())
 }
 
 func classify(err error) (detail string, kind error) {

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"slipway.dev/slipway/render"
+	"slipway.dev/slipway/test/bench/render/pairs"
 )
 
 // figure is one measurement. Times are in milliseconds for one render.
@@ -66,7 +67,7 @@ func measure(ctx context.Context, rounds int, whole bool) ([]figure, error) {
 }
 
 func measureSize(ctx context.Context, n, rounds int, whole bool) ([]figure, error) {
-	files := source(n)
+	files := pairs.Source(n)
 	ours, peer, cached, err := jobs(ctx, files)
 	if err != nil {
 		return nil, err

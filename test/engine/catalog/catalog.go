@@ -27,6 +27,7 @@ const (
 	Kubernetes = "kubernetes"
 	KubeVirt   = "kubevirt"
 	CDI        = "cdi"
+	Slipway    = "slipway"
 )
 
 // modulePath is how the directory of the sources is recognized.
@@ -57,6 +58,7 @@ func New(root string, names []string) ([]Component, error) {
 		Kubernetes: kubernetes,
 		KubeVirt:   virtualization,
 		CDI:        importing,
+		Slipway:    slipway,
 	}
 	var components []Component
 	for _, name := range names {
@@ -74,4 +76,4 @@ func New(root string, names []string) ([]Component, error) {
 }
 
 // Names are all components in their order.
-func Names() []string { return []string{Kubernetes, KubeVirt, CDI} }
+func Names() []string { return []string{Kubernetes, KubeVirt, CDI, Slipway} }

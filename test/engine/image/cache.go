@@ -112,7 +112,7 @@ func (c *Cache) layer(name string, make func(path string) (ociarchive.Layer, err
 	if err == nil {
 		var layer ociarchive.Layer
 		if err := json.Unmarshal(text, &layer); err != nil {
-			return ociarchive.Layer{}, fmt.Errorf("read layer %s: %w: remove %s.json", name, err, path)
+			return ociarchive.Layer{}, fmt.Errorf("read layer %s: %w: remove %s", name, err, path+".json")
 		}
 		layer.Path = path
 		return layer, nil

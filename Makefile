@@ -16,7 +16,7 @@ LINK := -s -w -X slipway.dev/slipway/internal/version.Version=$(VERSION)
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e e2e-engine-fast packages test-packages clean
+.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e e2e-engine-fast bin/engine engine-up engine-down packages test-packages clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -60,6 +60,15 @@ verify: ## fail when generated files or go.mod are not current
 
 e2e: packages build $(IMAGE) ## run the whole story against the built binaries and a real guest
 	SLIPWAY_BIN=$(CURDIR)/bin SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go test -count=1 -timeout 40m -tags e2e ./test/e2e
+
+bin/engine:
+	@cd test/engine && go build -ldflags "-s -w" -o $(CURDIR)/$@ ./cmd/engine
+
+engine-up: bin/engine ## bring up stock KubeVirt on a Kubernetes of its own; needs root, NODES=2 for two nodes
+	bin/engine up --nodes $(or $(NODES),1)
+
+engine-down: bin/engine ## take it down; nothing stays but what was built
+	bin/engine down
 
 e2e-engine-fast: test-packages bin/slipway-controlplane ## show Slipway's objects to stock KubeVirt's control plane
 	cd test/engine && SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane go test -v -count=1 -timeout 60m -tags e2e ./fast

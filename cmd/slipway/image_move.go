@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
@@ -45,6 +46,9 @@ func (p *imagePush) run(cmd *cobra.Command, path, reference string) error {
 	l, repository, err := p.find(ctx, reference)
 	if err != nil {
 		return err
+	}
+	if strings.Contains(l.reference, ":") {
+		return usageError{fmt.Errorf("%s names a digest, which stands for what it names for ever; write REPOSITORY:TAG", reference)}
 	}
 	source, described, err := openImage(path)
 	if err != nil {

@@ -20,7 +20,7 @@ func figures(ctx context.Context, o options, images imageSet, results []result) 
 		{"delta restore of version 2 moves, of a full one", share(our.DeltaBy, our.Stored[0]), "%", "≤ 6"},
 		{"full restore: skopeo copy + tar x + qemu-img convert takes", dvp.Restore / our.Restore, "×", "≥ 2"},
 	}
-	for _, measure := range []func(context.Context, options, imageSet) ([]figure, error){cpuFigures, restoreFigures, largeFigures} {
+	for _, measure := range []func(context.Context, options, imageSet) ([]figure, error){cpuFigures, restoreFigures, killFigures, largeFigures} {
 		more, err := measure(ctx, o, images)
 		if err != nil {
 			return nil, err

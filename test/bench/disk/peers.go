@@ -51,6 +51,20 @@ func pushBlob(ctx context.Context, s *registry.Server, tag, path string) error {
 	return nil
 }
 
+// quickest is the least time of some rounds: what else the machine does lengthens single ones.
+func quickest(do func() error) (least float64, err error) {
+	for round := range rounds {
+		took, err := timed(do)
+		if err != nil {
+			return 0, err
+		}
+		if round == 0 || took < least {
+			least = took
+		}
+	}
+	return least, nil
+}
+
 // restoreBySkopeo times skopeo copy and what a person does next with the layer.
 func restoreBySkopeo(ctx context.Context, dir string, extract func(layer string) error) (took float64, err error) {
 	s, err := serve(dir)
@@ -59,8 +73,9 @@ func restoreBySkopeo(ctx context.Context, dir string, extract func(layer string)
 	}
 	defer func() { err = errors.Join(err, s.Close(ctx)) }()
 	c := s.Credentials()
-	return timed(func() error {
+	return quickest(func() error {
 		to := filepath.Join(dir, "copied")
+		_ = os.RemoveAll(to) // not there the first time
 		err := command(ctx, "skopeo", "copy", "--quiet", "--src-tls-verify=false", "--src-creds", c.Username+":"+c.Password,
 			"docker://"+s.Addr()+"/bench/image:v1", "dir:"+to)
 		if err != nil {

@@ -93,7 +93,8 @@ func measureDVCR(ctx context.Context, dir string, images imageSet) (r result, er
 		return r, err
 	}
 	out := filepath.Join(dir, "out.raw")
-	r.Restore, err = timed(func() error {
+	r.Restore, err = quickest(func() error {
+		_ = os.Remove(out) // not there the first time
 		_, err := child(ctx, s, "restore", out, "v1")
 		return err
 	})

@@ -444,6 +444,21 @@ func TestResourceFilter(t *testing.T) {
 	}
 }
 
+// TestCVE_2026_44937: what a body says is no pattern that chooses sources. Neither are the names of the resources.
+func TestCVE_2026_44937(t *testing.T) {
+	const greedy = `{"repository": {"name": ".*", "url": ".*", "full_name": "(?i).*"}, "ref": "*"}`
+	w := newWorld(t, v1alpha1.ReceiverSpec{
+		Type: v1alpha1.GenericReceiver, Resources: []v1alpha1.ReceiverResource{{Kind: v1alpha1.GitRepositoryKind, Name: "vms"}, {Kind: v1alpha1.OCIRepositoryKind, Name: ".*"}},
+	})
+	w.mustReconcile()
+	if code := w.post(map[string]string{"Content-Type": "application/json"}, greedy); code != http.StatusOK {
+		t.Errorf("answer %d", code)
+	}
+	if got := w.woken(); got != "team/vms" {
+		t.Errorf("woken: %q, want the one source that is named", got)
+	}
+}
+
 func TestFilterSeesOnlyWhatIsAuthenticated(t *testing.T) {
 	w := newWorld(t, v1alpha1.ReceiverSpec{Type: v1alpha1.GitHubReceiver, ResourceFilter: "true"})
 	w.mustReconcile()

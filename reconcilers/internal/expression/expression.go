@@ -19,7 +19,7 @@ const (
 	// maxText is how long an expression may be, in bytes.
 	maxText = 4096
 	// maxCost is how many steps an evaluation may take.
-	maxCost = 1_000_000
+	maxCost = 200_000
 	// maxTime is how long it may take.
 	maxTime = time.Second
 	// interruptEvery is after how many turns of a loop the time is looked at.

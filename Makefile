@@ -16,7 +16,7 @@ LINK := -s -w -X slipway.dev/slipway/internal/version.Version=$(VERSION)
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk e2e e2e-engine-fast bin/engine engine-up engine-down packages test-packages clean
+.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk images e2e e2e-engine-fast bin/engine engine-up engine-down packages test-packages clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -72,6 +72,10 @@ engine-down: bin/engine ## take it down; nothing stays but what was built
 
 e2e-engine-fast: test-packages bin/slipway-controlplane ## show Slipway's objects to stock KubeVirt's control plane
 	cd test/engine && SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane go test -v -count=1 -timeout 60m -tags e2e ./fast
+
+images: ## make the images for a cluster as OCI archives in bin/images
+	@hack/install-packages.sh qemu-utils
+	@go run ./hack/images -ldflags "$(LINK)"
 
 bench: packages build $(IMAGE) ## measure beside the peers, print a table and JSON
 	SLIPWAY_BIN=$(CURDIR)/bin SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go run ./test/bench

@@ -50,7 +50,6 @@ func TestImports(t *testing.T) {
 	dvcr := w.startDVCR()
 	w.eventually("ready", func(ctx context.Context) error { return get(ctx, "http://"+w.o.probes+"/readyz") })
 	mutating, validating := admission.Configurations(admission.Endpoint{}) // no Service leads to them here
-	w.Log(time.Now(), "ready")
 	must(t, w.client.Delete(t.Context(), mutating))
 	must(t, w.client.Delete(t.Context(), validating))
 	must(t, w.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "store"}}))
@@ -61,26 +60,22 @@ func TestImports(t *testing.T) {
 	t.Cleanup(web.Close)
 	image := w.image("sample", v1alpha2.VirtualImageDataSource{Type: "HTTP", HTTP: &v1alpha2.HTTPSource{URL: web.URL + "/disk.raw"}})
 	pod := w.importerPod()
-	w.Log(time.Now(), "pod")
 	kill()
 	w.execute(binary)
 	w.runImporter(dvcr, pod, "vi/store/sample")
 	w.imageReady(image)
 	w.eventually("the importer pod gone", func(ctx context.Context) error {
 		if err := w.client.Get(ctx, client.ObjectKeyFromObject(pod), &corev1.Secret{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("its order: %w", err)
+			return fmt.Errorf("its order is there (%v)", err)
 		}
 		if err := w.client.Get(ctx, client.ObjectKeyFromObject(pod), &corev1.Pod{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the pod: %w", err)
+			return fmt.Errorf("the pod is there (%v)", err)
 		}
 		return nil
 	})
 
-	w.Log(time.Now(), "upload")
 	w.upload(raw)
-	w.Log(time.Now(), "tenant")
 	w.tenantLogsInAsReader(dvcr)
-	w.Log(time.Now(), "gc")
 	w.collected(dvcr)
 }
 
@@ -222,7 +217,9 @@ func (w world) runImporter(d dvcr, pod *corev1.Pod, repository string) {
 	must(w.T, err)
 	must(w.T, w.client.Get(w.Context(), client.ObjectKeyFromObject(pod), pod)) // the same pod as before the restart
 	pod.Status.Phase = corev1.PodSucceeded
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "dvcr-importer", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: string(text)}}}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "dvcr-importer", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		Message: string(text), FinishedAt: metav1.NewTime(time.Now().Add(-20 * time.Second)), // it stays for half a minute
+	}}}}
 	must(w.T, w.client.Status().Update(w.Context(), pod))
 }
 

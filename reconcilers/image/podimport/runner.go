@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,6 +41,8 @@ type Options struct {
 	Egress egress.Policy
 	// Local runs what needs no pod: uploads, and copies inside of DVCR.
 	Local intake.Runner
+	// Clock is nil for the real one.
+	Clock clock.PassiveClock
 	// Scrape reads a running pod's progress; nil means from its metrics.
 	Scrape func(ctx context.Context, pod *corev1.Pod) (importer.Progress, error)
 }
@@ -60,12 +63,17 @@ func NewRunner(o Options) *Runner {
 	if o.Scrape == nil {
 		o.Scrape = newScraper().scrape
 	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
 	return &Runner{options: o, events: make(chan string), progress: map[types.UID]importer.Progress{}, given: map[types.UID]bool{}, ids: map[types.NamespacedName]string{}}
 }
 
 const (
 	callTimeout = 20 * time.Second
 	scrapeEvery = time.Second
+	// keepEnded is how long the report of an import that went well can be read.
+	keepEnded = 30 * time.Second
 )
 
 // Pods selects importer pods: a cache needs to hold no others for this package.
@@ -122,7 +130,14 @@ func (r *Runner) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 	if id := r.idOf(req.NamespacedName, pod); id != "" {
 		defer r.tell(ctx, id)
 	}
-	if pod.Status.Phase != corev1.PodRunning || !pod.DeletionTimestamp.IsZero() {
+	if !pod.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
+	switch pod.Status.Phase {
+	case corev1.PodSucceeded:
+		return r.retire(ctx, pod), nil
+	case corev1.PodRunning:
+	default:
 		return ctrl.Result{}, nil
 	}
 	p, err := r.options.Scrape(ctx, pod)
@@ -134,6 +149,15 @@ func (r *Runner) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 	r.progress[pod.UID] = p
 	r.mu.Unlock()
 	return ctrl.Result{RequeueAfter: scrapeEvery}, nil
+}
+
+// retire gives up a pod some time after it has brought its image, also when nobody remembers its job.
+func (r *Runner) retire(ctx context.Context, pod *corev1.Pod) ctrl.Result {
+	if left := keepEnded - r.options.Clock.Since(endOf(pod)); left > 0 {
+		return ctrl.Result{RequeueAfter: left}
+	}
+	r.giveUp(ctx, pod)
+	return ctrl.Result{}
 }
 
 // idOf is the job of a pod; one that is gone is remembered once.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	testclock "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -39,6 +41,7 @@ type world struct {
 	local  *intaketest.Runner
 	dvcr   *registry.Server
 	ns     string
+	now    *testclock.FakePassiveClock
 }
 
 func newWorld(t *testing.T) *world {
@@ -47,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{client: c, local: intaketest.NewRunner(), ns: kubetest.Namespace(t, c)}
+	w := &world{client: c, local: intaketest.NewRunner(), now: testclock.NewFakePassiveClock(time.Now()), ns: kubetest.Namespace(t, c)}
 	if w.dvcr, err = registry.NewServer(registry.Config{Dir: t.TempDir()}); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +72,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) newRunner() *Runner {
 	return NewRunner(Options{
-		Client: w.client, Namespace: w.ns, Template: "importer", Local: w.local,
+		Client: w.client, Namespace: w.ns, Template: "importer", Clock: w.now, Local: w.local,
 		Registry: w.dvcr.Addr(), Login: func(repository string) intake.Login { return intake.Login(w.dvcr.Key().ImporterOf(repository)) },
 		Egress: egress.Policy{Allow: egress.Loopback},
 		Scrape: func(context.Context, *corev1.Pod) (importer.Progress, error) {
@@ -177,7 +180,7 @@ func TestImportInPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.becomes(t, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: string(text)}})
+	w.becomes(t, corev1.PodSucceeded, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Message: string(text), FinishedAt: metav1.NewTime(w.now.Now())}})
 	s := w.ensure(t, j, importer.Succeeded)
 	repo, err := w.dvcr.Client().Repository("vi/team/debian")
 	if err != nil {
@@ -190,7 +193,10 @@ func TestImportInPod(t *testing.T) {
 
 	w.runner = w.newRunner() // a new process finds the pod
 	w.ensure(t, j, importer.Succeeded)
-	w.runner.Forget("u1")
+	w.reconcile(t, key)
+	w.ensure(t, j, importer.Succeeded)
+	w.now.SetTime(w.now.Now().Add(keepEnded))
+	w.reconcile(t, key)
 	if w.pod(t) != nil {
 		t.Error("the pod stays")
 	}

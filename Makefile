@@ -70,7 +70,8 @@ engine-up: bin/engine ## bring up stock KubeVirt on a Kubernetes of its own; nee
 engine-down: bin/engine ## take it down; nothing stays but what was built
 	bin/engine down
 
-e2e-engine-fast: test-packages bin/slipway-controlplane ## show Slipway's objects to stock KubeVirt's control plane
+e2e-engine-fast: test-packages bin/slipway-controlplane ## show Slipway's objects to stock KubeVirt's and CDI's control planes
+	@hack/install-packages.sh qemu-utils iproute2
 	cd test/engine && SLIPWAY_CONTROLPLANE=$(CURDIR)/bin/slipway-controlplane go test -v -count=1 -timeout 60m -tags e2e ./fast
 
 images: ## make the images for a cluster as OCI archives in bin/images

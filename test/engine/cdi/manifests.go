@@ -37,8 +37,6 @@ type Plan struct {
 // Webhooks is the last stage: CDI's API server must answer before it.
 const Webhooks = "60-webhooks"
 
-const status = "16-cdi-status"
-
 // Manifests asks CDI's own generators, in a program built from the module, for everything that its operator would
 // install. The files, certificates among them, stay in the directory.
 func Manifests(ctx context.Context, generator, dir string, plan Plan) ([]apply.Stage, error) {
@@ -49,11 +47,6 @@ func Manifests(ctx context.Context, generator, dir string, plan Plan) ([]apply.S
 	stages, err := apply.ReadStages(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read CDI's manifests: %w", err)
-	}
-	for i := range stages {
-		if stages[i].Name == status {
-			stages[i].Subresource = "status"
-		}
 	}
 	return stages, nil
 }

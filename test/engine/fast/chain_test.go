@@ -41,7 +41,7 @@ type chain struct {
 
 // runMachine follows one machine from its spec to KubeVirt's pod and back to the module's phase.
 func (p *plane) runMachine(t *testing.T) {
-	c := p.startChain(t)
+	c := p.startChain(t, func(manager ctrl.Manager) { addMachines(t, manager) })
 	c.disk("root")
 	vm := c.machine("web", "root")
 	c.phase(vm, v1alpha2.MachineStarting)
@@ -75,22 +75,32 @@ func (p *plane) runMachine(t *testing.T) {
 	})
 }
 
-// startChain runs the controllers as their own service account.
-func (p *plane) startChain(t *testing.T) *chain {
+// installSlipway makes what Slipway's controllers work with.
+func (p *plane) installSlipway(t *testing.T) {
 	t.Helper()
 	must(t, p.client.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: rbac.ControllerNamespace}}))
 	p.node(t)
 	must(t, p.applier.ApplyFiles(t.Context(), rbac.Controller))
+}
+
+// startChain runs controllers as their own service account until the test ends.
+func (p *plane) startChain(t *testing.T, add func(manager ctrl.Manager)) *chain {
+	t.Helper()
 	config := rest.AnonymousClientConfig(p.config)
 	ctrl.SetLogger(logr.Discard())
-	config.BearerToken = p.token(t, rbac.ControllerNamespace, rbac.ControllerAccount)
+	config.BearerToken = p.token(t, account{rbac.ControllerNamespace, rbac.ControllerAccount})
 	manager, err := ctrl.NewManager(config, ctrl.Options{Scheme: p.client.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}})
 	must(t, err)
+	add(manager)
+	runManager(t, manager)
+	return &chain{T: t, client: p.client, namespace: kubetest.Namespace(t, p.client)}
+}
+
+func addMachines(t *testing.T, manager ctrl.Manager) {
+	t.Helper()
 	must(t, class.SetupWithManager(manager, class.Deps{Clock: clock.RealClock{}, Namespace: rbac.ControllerNamespace}))
 	must(t, address.SetupWithManager(manager, address.Deps{Clock: clock.RealClock{}}))
 	must(t, machine.SetupWithManager(manager, machine.Deps{Clock: clock.RealClock{}}))
-	runManager(t, manager)
-	return &chain{T: t, client: p.client, namespace: kubetest.Namespace(t, p.client)}
 }
 
 // node tells of a node that KubeVirt could use.
@@ -247,8 +257,9 @@ func (c *chain) launcher(instance *kubevirtv1.VirtualMachineInstance) *corev1.Po
 // refuseToSchedule says what a scheduler says when no node fits.
 func (c *chain) refuseToSchedule(pod *corev1.Pod) {
 	c.Helper()
+	before := pod.DeepCopy()
 	pod.Status.Conditions = []corev1.PodCondition{{
 		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/1 nodes are available",
 	}}
-	must(c.T, c.client.Status().Update(c.Context(), pod))
+	must(c.T, c.client.Status().Patch(c.Context(), pod, client.MergeFrom(before)))
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,6 +31,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/ptr"
 	kubevirtv1 "kubevirt.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
@@ -36,6 +39,7 @@ import (
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/test/engine/apply"
 	"slipway.dev/slipway/test/engine/build"
+	"slipway.dev/slipway/test/engine/cdi"
 	"slipway.dev/slipway/test/engine/kubevirt"
 	"slipway.dev/slipway/test/kubetest"
 )
@@ -59,13 +63,14 @@ type plane struct {
 // startKubeVirt brings up everything; the test's end takes it down.
 func startKubeVirt(t *testing.T) *plane {
 	t.Helper()
-	p := &plane{programs: buildKubeVirt(t), dir: t.TempDir(), config: kubetest.StartFS(t, crd.Files)}
+	p := &plane{programs: buildPrograms(t), dir: t.TempDir(), config: kubetest.StartFS(t, crd.Files)}
 	var err error
 	p.client, err = client.New(p.config, client.Options{Scheme: kinds(t)})
 	must(t, err)
 	p.applier, err = apply.New(p.config)
 	must(t, err)
 
+	p.startCDI(t)
 	port := freePort(t)
 	stages, err := kubevirt.Manifests(t.Context(), p.programs[kubevirt.Generator], p.manifests(), kubevirt.Plan{Shape: kubevirt.Processes, Port: port})
 	must(t, err)
@@ -84,24 +89,29 @@ func kinds(t *testing.T) *runtime.Scheme {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		kubernetesscheme.AddToScheme, v1alpha2.AddToScheme, v1alpha3.AddToScheme, kubevirtv1.AddToScheme,
+		kubernetesscheme.AddToScheme, v1alpha2.AddToScheme, v1alpha3.AddToScheme, kubevirtv1.AddToScheme, cdiv1.AddToScheme, snapshotv1.AddToScheme,
 	} {
 		must(t, add(scheme))
 	}
 	return scheme
 }
 
-// buildKubeVirt compiles the control plane, or finds it compiled.
-func buildKubeVirt(t *testing.T) build.Binaries {
+// buildPrograms compiles the control planes, or finds them compiled.
+func buildPrograms(t *testing.T) build.Binaries {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	must(t, err)
 	root, err := filepath.Abs("..")
 	must(t, err)
-	programs, err := build.NewCache(filepath.Join(cache, "slipway", "engine", "bin"), func(step build.Step) {
+	builds := build.NewCache(filepath.Join(cache, "slipway", "engine", "bin"), func(step build.Step) {
 		t.Logf("%s: built in %s (from the cache: %t)", step.Command, step.Took.Round(time.Second), step.Cached)
-	}).Build(t.Context(), kubevirt.ControlPlane(root))
-	must(t, err)
+	})
+	programs := build.Binaries{}
+	for _, module := range []build.Module{kubevirt.ControlPlane(root), cdi.ControlPlane(root)} {
+		made, err := builds.Build(t.Context(), module)
+		must(t, err)
+		maps.Copy(programs, made)
+	}
 	return programs
 }
 
@@ -111,7 +121,7 @@ func (p *plane) startAPI(t *testing.T, port int) {
 	t.Helper()
 	certificate, key := kubevirt.Pair(p.manifests(), "kubevirt-virt-api-certs")
 	handlerCertificate, handlerKey := kubevirt.Pair(p.manifests(), "kubevirt-virt-handler-certs")
-	p.start(t, "virt-api", kubevirt.APIAccount,
+	p.start(t, "virt-api", account{kubevirt.Namespace, kubevirt.APIAccount},
 		"--listen", "127.0.0.1", "--port", strconv.Itoa(port), "--console-server-port", strconv.Itoa(freePort(t)), "--subresources-only=false",
 		"--tls-cert-file", certificate, "--tls-key-file", key, "--handler-cert-file", handlerCertificate, "--handler-key-file", handlerKey)
 }
@@ -119,16 +129,19 @@ func (p *plane) startAPI(t *testing.T, port int) {
 func (p *plane) startController(t *testing.T) {
 	t.Helper()
 	certificate, key := kubevirt.Pair(p.manifests(), "kubevirt-controller-certs")
-	p.start(t, "virt-controller", kubevirt.ControllerAccount,
+	p.start(t, "virt-controller", account{kubevirt.Namespace, kubevirt.ControllerAccount},
 		"--listen", "127.0.0.1", "--port", strconv.Itoa(freePort(t)), "--launcher-image", "localhost/virt-launcher:engine",
 		"--exporter-image", "localhost/virt-exportserver:engine", "--prom-cert-file", certificate, "--prom-key-file", key)
 }
 
+// account is a service account by which a component speaks.
+type account struct{ namespace, name string }
+
 // start runs a component as its own service account until the test ends.
-func (p *plane) start(t *testing.T, name, account string, args ...string) {
+func (p *plane) start(t *testing.T, name string, by account, args ...string) {
 	t.Helper()
 	var output bytes.Buffer
-	command := exec.Command(p.programs[name], append(args, "--kubeconfig", p.kubeconfig(t, account), "-v", "2")...)
+	command := exec.Command(p.programs[name], append(args, "--kubeconfig", p.kubeconfig(t, by))...)
 	command.Stdout, command.Stderr = &output, &output
 	// A component must not outlive a test that is killed.
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -147,23 +160,23 @@ func tail(text string) string {
 	return text[max(0, len(text)-most):]
 }
 
-// kubeconfig lets a process speak as a service account of KubeVirt.
-func (p *plane) kubeconfig(t *testing.T, account string) string {
+// kubeconfig lets a process speak as a service account.
+func (p *plane) kubeconfig(t *testing.T, by account) string {
 	t.Helper()
 	config := clientcmdapi.NewConfig()
 	config.Clusters["engine"] = &clientcmdapi.Cluster{Server: p.config.Host, CertificateAuthorityData: p.config.CAData}
-	config.AuthInfos[account] = &clientcmdapi.AuthInfo{Token: p.token(t, kubevirt.Namespace, account)}
-	config.Contexts["engine"] = &clientcmdapi.Context{Cluster: "engine", AuthInfo: account, Namespace: kubevirt.Namespace}
+	config.AuthInfos[by.name] = &clientcmdapi.AuthInfo{Token: p.token(t, by)}
+	config.Contexts["engine"] = &clientcmdapi.Context{Cluster: "engine", AuthInfo: by.name, Namespace: by.namespace}
 	config.CurrentContext = "engine"
-	path := filepath.Join(p.dir, account+".kubeconfig")
+	path := filepath.Join(p.dir, by.name+".kubeconfig")
 	must(t, clientcmd.WriteToFile(*config, path))
 	return path
 }
 
-func (p *plane) token(t *testing.T, namespace, account string) string {
+func (p *plane) token(t *testing.T, by account) string {
 	t.Helper()
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(3600))}}
-	object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}
+	object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: by.namespace, Name: by.name}}
 	must(t, p.client.SubResource("token").Create(t.Context(), object, request))
 	return request.Status.Token
 }

@@ -14,7 +14,8 @@ func (p Plan) namespaceObject() *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: p.Namespace, Labels: map[string]string{"cdi.kubevirt.io": ""}}}
 }
 
-// configuration is what a user would create for the operator.
+// configuration is what a user would create for the operator, with the status that the operator would write when it is
+// done: the kind has no subresource for it.
 func (p Plan) configuration() *cdiv1.CDI {
 	return &cdiv1.CDI{
 		ObjectMeta: metav1.ObjectMeta{Name: objectName},
@@ -22,13 +23,6 @@ func (p Plan) configuration() *cdiv1.CDI {
 			ImagePullPolicy: corev1.PullIfNotPresent,
 			Config:          &cdiv1.CDIConfigSpec{FeatureGates: []string{"HonorWaitForFirstConsumer"}},
 		},
-	}
-}
-
-// deployed is the status that the operator would write when it is done.
-func (p Plan) deployed() *cdiv1.CDI {
-	return &cdiv1.CDI{
-		ObjectMeta: metav1.ObjectMeta{Name: objectName},
 		Status: cdiv1.CDIStatus{Status: sdkapi.Status{
 			Phase: sdkapi.PhaseDeployed, OperatorVersion: Version, TargetVersion: Version, ObservedVersion: Version,
 		}},

@@ -57,7 +57,6 @@ func stages(plan Plan) ([]stage, error) {
 	return []stage{
 		{"10-crds.json", append(definitions, operator.NewCdiCrd())},
 		{"15-config.json", []client.Object{plan.namespaceObject(), plan.configuration(), plan.derived()}},
-		{"16-cdi-status.json", []client.Object{plan.deployed()}},
 		{"20-certificates.json", certificates},
 		{"30-rbac.json", permissions},
 		{"40-services.json", services},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -53,7 +52,7 @@ func scheme() (*runtime.Scheme, error) {
 func (s stage) write(dir string, kinds *runtime.Scheme) error {
 	items := make([]any, 0, len(s.objects))
 	for _, object := range s.objects {
-		item, err := plain(object, kinds, strings.Contains(s.file, "-status"))
+		item, err := plain(object, kinds)
 		if err != nil {
 			return fmt.Errorf("write %s: %w", s.file, err)
 		}
@@ -73,7 +72,7 @@ func (s stage) write(dir string, kinds *runtime.Scheme) error {
 }
 
 // plain is an object as a file holds it: with its kind, without what servers fill in.
-func plain(object client.Object, kinds *runtime.Scheme, status bool) (map[string]any, error) {
+func plain(object client.Object, kinds *runtime.Scheme) (map[string]any, error) {
 	known, _, err := kinds.ObjectKinds(object)
 	if err != nil {
 		return nil, fmt.Errorf("find the kind of %s: %w", object.GetName(), err)
@@ -86,9 +85,7 @@ func plain(object client.Object, kinds *runtime.Scheme, status bool) (map[string
 	out.SetGroupVersionKind(known[0])
 	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(content, "spec", "template", "metadata", "creationTimestamp")
-	if status {
-		unstructured.RemoveNestedField(content, "spec")
-	} else {
+	if _, wanted := object.(*cdiv1.CDI); !wanted {
 		unstructured.RemoveNestedField(content, "status")
 	}
 	return content, nil

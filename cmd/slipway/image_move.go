@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,6 +16,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"slipway.dev/slipway/dvcr/disk"
+	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
 )
 
@@ -23,6 +25,7 @@ type imagePush struct {
 	bases       []string
 	faces       bool
 	materialize bool
+	raw         bool
 }
 
 func newImagePush(o *imageOptions) *cobra.Command {
@@ -37,6 +40,7 @@ func newImagePush(o *imageOptions) *cobra.Command {
 	flags.StringArrayVar(&p.bases, "base", nil, "tag of an earlier version in the same repository; what it has is not uploaded again (default: all tags, up to 8)")
 	flags.BoolVar(&p.faces, "faces", true, "also offer the disk as a containerDisk and as disk.raw+zstd, where the registry is DVCR")
 	flags.BoolVar(&p.materialize, "materialize", false, "store these forms as blobs of their own, for a registry that is not DVCR")
+	flags.BoolVar(&p.raw, "raw", false, "store a file that does not look like a disk image, such as a data disk without a file system, as it is")
 	o.output.register(cmd)
 	return cmd
 }
@@ -49,6 +53,9 @@ func (p *imagePush) run(cmd *cobra.Command, path, reference string) error {
 	}
 	if strings.Contains(l.reference, ":") {
 		return usageError{fmt.Errorf("%s names a digest, which stands for what it names for ever; write REPOSITORY:TAG", reference)}
+	}
+	if err := p.check(path); err != nil {
+		return err
 	}
 	source, described, err := openImage(path)
 	if err != nil {
@@ -71,6 +78,32 @@ func (p *imagePush) run(cmd *cobra.Command, path, reference string) error {
 		return err
 	}
 	return p.printInfo(cmd.OutOrStdout(), l, info)
+}
+
+// sniffed is how much of a file tells what it is.
+const sniffed = 1 << 20
+
+// check refuses what would become a disk that no machine can read.
+func (p *imagePush) check(path string) error {
+	if p.raw {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open image: %w", err)
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, sniffed))
+	if err != nil {
+		return fmt.Errorf("read image: %w", err)
+	}
+	switch format, err := importer.Sniff(head); {
+	case err != nil:
+		return fmt.Errorf("push %s: %w; --raw stores it as it is", path, err)
+	case !slices.Contains([]string{importer.FormatRaw, importer.FormatQCOW2, importer.FormatISO}, format):
+		return fmt.Errorf("push %s: it is a %s image; convert it with \"qemu-img convert -O qcow2 %s FILE\" first, or --raw stores it as it is", path, format, path)
+	}
+	return nil
 }
 
 // addFaces leaves an image without faces where they are wanted by default only and the registry cannot make them.

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/resource"
+	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/reconcilers/garbage"
@@ -53,9 +57,12 @@ func (i imageInfo) row() []string {
 }
 
 func quantity(n int64) string {
-	const mib = 1 << 20
-	if n < mib {
-		return resource.NewQuantity(n, resource.BinarySI).String()
+	const kib, mib = 1 << 10, 1 << 20
+	switch {
+	case n < kib:
+		return fmt.Sprint(n)
+	case n < mib:
+		return fmt.Sprintf("%.1fKi", float64(n)/kib)
 	}
 	return fmt.Sprintf("%.1fMi", float64(n)/mib)
 }
@@ -255,6 +262,10 @@ func listRepository(ctx context.Context, repository *remote.Repository, l locati
 		}
 		return nil
 	})
+	var answer *errcode.ErrorResponse
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return nil, fmt.Errorf("list %s/%s: the registry has no such repository", l.host, l.repository)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list %s/%s: %w", l.host, l.repository, err)
 	}
@@ -271,17 +282,78 @@ func newImageRemove(o *imageOptions) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			desc, err := repository.Resolve(cmd.Context(), l.reference)
-			if err == nil {
-				err = repository.Delete(cmd.Context(), desc)
-			}
+			removed, err := removeImage(cmd.Context(), repository, l.reference)
 			if err != nil {
 				return fmt.Errorf("remove %s: %w", l, err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "removed %s (%s)\n", l, desc.Digest)
+			fmt.Fprintf(cmd.OutOrStdout(), "removed %s (%s)\n", l, removed)
 			return nil
 		},
 	}
+}
+
+// removeImage takes an image away. Registries forget all tags of a manifest that is deleted, so where it has others only the
+// tag goes; a digest removes it under all of them.
+func removeImage(ctx context.Context, repository *remote.Repository, reference string) (digest.Digest, error) {
+	desc, err := repository.Resolve(ctx, reference)
+	if err != nil {
+		return "", err //nolint:wrapcheck // the caller names the image
+	}
+	shared := false
+	if !strings.Contains(reference, ":") {
+		if shared, err = hasOtherTags(ctx, repository, reference, desc.Digest); err != nil {
+			return "", err
+		}
+	}
+	if shared {
+		return desc.Digest, untag(ctx, repository, reference)
+	}
+	return desc.Digest, repository.Delete(ctx, desc) //nolint:wrapcheck // see above
+}
+
+func hasOtherTags(ctx context.Context, repository *remote.Repository, tag string, d digest.Digest) (bool, error) {
+	found := false
+	err := repository.Tags(ctx, "", func(tags []string) error {
+		for _, other := range tags {
+			if other == tag || found {
+				continue
+			}
+			desc, err := repository.Resolve(ctx, other)
+			if err != nil && !errors.Is(err, errdef.ErrNotFound) {
+				return err //nolint:wrapcheck // see below
+			}
+			found = desc.Digest == d
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for other tags of the image: %w", err)
+	}
+	return found, nil
+}
+
+// untag removes a tag alone, which the library does not offer.
+func untag(ctx context.Context, repository *remote.Repository, tag string) error {
+	ref := repository.Reference
+	scheme := "https"
+	if repository.PlainHTTP {
+		scheme = "http"
+	}
+	ctx = auth.AppendRepositoryScope(ctx, ref, auth.ActionPull, auth.ActionDelete)
+	address := fmt.Sprintf("%s://%s/v2/%s/manifests/%s", scheme, ref.Host(), ref.Repository, tag)
+	req, err := http.NewRequestWithContext(ctx, http.MethodDelete, address, nil)
+	if err != nil {
+		return fmt.Errorf("remove the tag: %w", err)
+	}
+	resp, err := repository.Client.Do(req)
+	if err != nil {
+		return fmt.Errorf("remove the tag: %w", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		return fmt.Errorf("the image has other tags, and the registry does not remove one alone (it answered %s); name its digest to remove it under all of them", resp.Status)
+	}
+	return nil
 }
 
 func newImageCollect(o *imageOptions) *cobra.Command {

@@ -76,6 +76,7 @@ func writeDisk(t *testing.T, path string, edits ...int) []byte {
 	for i := range raw[:2<<20] {
 		raw[i] = byte(random.Uint32())
 	}
+	copy(raw[1080:], "\x53\xef") // ext4
 	for _, at := range edits {
 		raw[at] ^= 1
 	}
@@ -150,6 +151,9 @@ func TestImageCommands(t *testing.T) {
 	if out := mustImage(t, "ls", "--registry", hosts[0]); strings.Count(out, "containerDisk,raw") != 3 {
 		t.Errorf("ls prints\n%s", out)
 	}
+	mustImage(t, "push", file("one.raw"), hosts[0]+"/team/debian:same")
+	mustImage(t, "rm", hosts[0]+"/team/debian:same")
+	mustImage(t, "inspect", hosts[0]+"/team/debian:1") // the same image under another tag
 	mustImage(t, "rm", hosts[0]+"/team/debian:1")
 	if _, err := image(t, "inspect", hosts[0]+"/team/debian:1"); err == nil {
 		t.Error("a removed image is still there")
@@ -180,9 +184,16 @@ func TestLocate(t *testing.T) {
 
 func TestImageRefuses(t *testing.T) {
 	hosts := newRegistries(t, 1)
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cases := map[string][]string{
 		"no tag":         {"push", "x.raw", hosts[0] + "/debian"},
 		"no file":        {"push", filepath.Join(t.TempDir(), "none"), hosts[0] + "/debian:1"},
+		"a text":         {"push", text, hosts[0] + "/debian:1"},
+		"to a digest":    {"push", "--raw", text, hosts[0] + "/debian@sha256:" + strings.Repeat("a", 64)},
+		"no repository":  {"ls", hosts[0] + "/none"},
 		"no image":       {"inspect", hosts[0] + "/debian:1"},
 		"no registry":    {"inspect", "debian:1"},
 		"seed, no table": {"pull", "--seed", "x", hosts[0] + "/debian:1", "y"},
@@ -192,4 +203,5 @@ func TestImageRefuses(t *testing.T) {
 			t.Errorf("%s: %s", name, fmt.Sprint(out))
 		}
 	}
+	mustImage(t, "push", "--raw", text, hosts[0]+"/debian:text")
 }

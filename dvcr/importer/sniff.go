@@ -140,6 +140,15 @@ var others = []mark{
 	{0, "SQLite format 3", "a SQLite database"},
 }
 
+// Sniff decides what an image is by its beginning, of which it wants 1 MiB or all: a format, or an error that says what it looks
+// like instead and matches ErrNotDiskImage or ErrUnsupported.
+func Sniff(head []byte) (format string, err error) {
+	if kind, err := sniffCompression(head); err == nil {
+		return "", fmt.Errorf("%w: it is %s data", ErrUnsupported, kind)
+	}
+	return sniffFormat(head)
+}
+
 // sniffFormat decides what an image is by its first bytes. A raw disk has no signature of its own, so one is accepted only
 // when it begins with a partition table, a boot sector or a file system: an error page or an archive served in its place
 // must not become a disk.

@@ -40,8 +40,8 @@ type scale struct {
 	mu     sync.Mutex
 	left   int64 // bytes until the kill; negative: none
 	kill   func()
-	stored map[string]bool // blobs that arrived
-	again  int64           // bytes sent of blobs that had arrived
+	stored map[string]int64 // blobs that arrived, and their sizes
+	again  int64            // bytes sent of blobs that had arrived
 	sent   int64
 }
 
@@ -57,7 +57,7 @@ func (s *scale) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.forward.ServeHTTP(answer, r)
 	if answer.code == http.StatusCreated {
 		s.mu.Lock()
-		s.stored[blob] = true
+		s.stored[blob] = r.ContentLength
 		s.mu.Unlock()
 	}
 }
@@ -84,7 +84,7 @@ func (w weighed) Read(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sent += int64(n)
-	if s.stored[w.blob] {
+	if _, there := s.stored[w.blob]; there {
 		s.again += int64(n)
 	}
 	if s.left >= 0 {
@@ -146,7 +146,7 @@ func (v *victim) measure(ctx context.Context, at int64) (twice, again int64, kil
 	defer func() { err = errors.Join(err, s.Close(ctx), os.RemoveAll(v.dir)) }()
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.Addr()})
 	proxy.ErrorLog = log.New(io.Discard, "", 0) // it would tell of each kill
-	scale := &scale{forward: proxy, left: at, stored: map[string]bool{}}
+	scale := &scale{forward: proxy, left: at, stored: map[string]int64{}}
 	front := httptest.NewServer(scale)
 	defer front.Close()
 	if err := v.order(front.Listener.Addr().String(), s.Credentials()); err != nil {
@@ -165,8 +165,11 @@ func (v *victim) measure(ctx context.Context, at int64) (twice, again int64, kil
 	if out, err := v.command(ctx).CombinedOutput(); err != nil {
 		return 0, 0, killed, fmt.Errorf("the second import: %w: %s", err, out)
 	}
-	kept, err := occupied(filepath.Join(v.dir, "store"))
-	return max(0, scale.sent-kept), scale.again, killed, err
+	twice = scale.sent
+	for _, size := range scale.stored {
+		twice -= size
+	}
+	return twice, scale.again, killed, nil
 }
 
 func (v *victim) command(ctx context.Context) *exec.Cmd {

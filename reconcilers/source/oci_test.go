@@ -34,11 +34,11 @@ import (
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/internal/egress"
+	"slipway.dev/slipway/internal/signatures/cosign"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 	"slipway.dev/slipway/sources/oci"
 	"slipway.dev/slipway/sources/store"
-	"slipway.dev/slipway/internal/signatures/cosign"
 )
 
 // bundleWorld is an OCIRepository, a real registry and a real store.

@@ -8,9 +8,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
-	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/internal/signatures/cosign"
 	"slipway.dev/slipway/internal/signatures/notation"
+	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
 // trustedRootKey is the key of a Secret that holds the trusted root of keyless signatures.

@@ -18,7 +18,7 @@ type Rule struct{ InProgress, Failed, Current Test }
 // Rules by kind. A nil map has none.
 type Rules map[schema.GroupKind]Rule
 
-// ReasonUndecided: an expression cannot be evaluated over the object.
+// ReasonUndecided says that an expression cannot be evaluated over the object.
 const ReasonUndecided = "ExpressionFailed"
 
 func (r Rules) of(u *unstructured.Unstructured, now time.Time) Health {

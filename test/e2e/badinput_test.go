@@ -6,27 +6,20 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/test/e2e/scenario"
 )
 
-// badInput is one change that must not go through: what is written, and what the
-// user has to be told. NAME stands for a name of its own, so that no object that
-// an earlier change left behind can answer for it.
-type badInput struct {
-	files map[string]string
-	link  string
-	where func(ctx context.Context, s *stack, name string) ([]metav1.Condition, error)
-	says  []string
+// tellers finds the conditions by which the user is told of a bad input.
+var tellers = map[scenario.Teller]func(ctx context.Context, s *stack, name string) ([]metav1.Condition, error){
+	scenario.Environment: ofEnvironment, scenario.Image: ofImage, scenario.Disk: ofDisk, scenario.Machine: ofMachine,
 }
 
 func ofEnvironment(ctx context.Context, s *stack, _ string) ([]metav1.Condition, error) {
@@ -52,140 +45,11 @@ func ofMachine(ctx context.Context, s *stack, name string) ([]metav1.Condition, 
 	return vm.Status.Conditions, err
 }
 
-func image(url, checksum string) map[string]string {
-	text := `apiVersion: virtualization.deckhouse.io/v1alpha2
-kind: VirtualImage
-metadata:
-  name: NAME
-spec:
-  storage: ContainerRegistry
-  dataSource:
-    type: HTTP
-    http:
-      url: ` + url + "\n"
-	if checksum != "" {
-		text += "      checksum:\n        sha256: \"" + checksum + "\"\n"
-	}
-	return map[string]string{"bad.yaml": text}
-}
-
-func machine(class, disk string, cores int) map[string]string {
-	return map[string]string{"bad.yaml": fmt.Sprintf(`apiVersion: virtualization.deckhouse.io/v1alpha2
-kind: VirtualMachine
-metadata:
-  name: NAME
-spec:
-  virtualMachineClassName: %s
-  runPolicy: AlwaysOn
-  cpu:
-    cores: %d
-  memory:
-    size: 128Mi
-  blockDeviceRefs:
-  - kind: VirtualDisk
-    name: %s
-`, class, cores, disk)}
-}
-
-func disk(source, size string) map[string]string {
-	return map[string]string{"bad.yaml": fmt.Sprintf(`apiVersion: virtualization.deckhouse.io/v1alpha2
-kind: VirtualDisk
-metadata:
-  name: NAME
-spec:
-  persistentVolumeClaim:
-    size: %s
-  dataSource:
-    type: ObjectRef
-    objectRef:
-      kind: VirtualImage
-      name: %s
-`, size, source)}
-}
-
-// hostile serves images that no one should get.
-func hostile(t *testing.T) string {
-	t.Helper()
-	mux := http.NewServeMux()
-	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, "<!doctype html><title>Log in</title>"+strings.Repeat("<p>not an image</p>", 100))
-	})
-	mux.HandleFunc("/cut", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "67108864")
-		_, _ = w.Write(make([]byte, 1<<16))
-		panic(http.ErrAbortHandler)
-	})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
 func badInputs(t *testing.T, s *stack, repo repository) {
-	server := hostile(t)
-	for name, tc := range map[string]badInput{
-		"YAML that does not parse": {
-			files: map[string]string{"bad.yaml": "apiVersion: v1\nkind: [\n"},
-			where: ofEnvironment, says: []string{"bad.yaml"},
-		},
-		"an unknown field": {
-			files: map[string]string{"bad.yaml": "apiVersion: virtualization.deckhouse.io/v1alpha2\nkind: VirtualDisk\nmetadata:\n  name: NAME\nspec:\n  sizee: 1Gi\n"},
-			where: ofEnvironment, says: []string{"bad.yaml:6", "sizee"},
-		},
-		"a remote base": {
-			files: map[string]string{"kustomization.yaml": "resources:\n- https://git.example.com/team/base?ref=main\n- disk.yaml\n"},
-			where: ofEnvironment, says: []string{"kustomization.yaml", "git.example.com"},
-		},
-		"a path out of the tree": {
-			files: map[string]string{"kustomization.yaml": "resources:\n- ../../../../etc/passwd\n"},
-			where: ofEnvironment, says: []string{"kustomization.yaml", "etc/passwd"},
-		},
-		"a symlink": {
-			link:  "bad.yaml",
-			where: ofEnvironment, says: []string{"bad.yaml", "symbolic link"},
-		},
-		"two objects with one name": {
-			files: map[string]string{"bad.yaml": "apiVersion: virtualization.deckhouse.io/v1alpha2\nkind: VirtualDisk\nmetadata:\n  name: web-root\nspec:\n  persistentVolumeClaim:\n    size: 1Gi\n"},
-			where: ofEnvironment, says: []string{"bad.yaml", "disk.yaml", "web-root"},
-		},
-		"a class that is not there": {
-			files: machine("no-such-class", "web-root", 1),
-			where: ofMachine, says: []string{"VirtualMachineClassReady", "no-such-class"},
-		},
-		"a disk that is not there": {
-			files: machine("generic", "no-such-disk", 1),
-			where: ofMachine, says: []string{"BlockDevicesReady", "no-such-disk"},
-		},
-		"an image that is not there": {
-			files: disk("no-such-image", "1Gi"),
-			where: ofDisk, says: []string{"DatasourceReady", "no-such-image"},
-		},
-		"a disk smaller than its image": {
-			files: disk("sample", "1Mi"),
-			where: ofDisk, says: []string{"Ready", "1Mi"},
-		},
-		"a core count outside of the class": {
-			files: machine("generic", "web-root", 2000),
-			where: ofEnvironment, says: []string{"NAME", "2000"},
-		},
-		"an image URL that is not found": {
-			files: image(server+"/missing", ""),
-			where: ofImage, says: []string{"ProvisioningFailed", "404"},
-		},
-		"an image that stops half-way": {
-			files: image(server+"/cut", ""),
-			where: ofImage, says: []string{"ProvisioningFailed", "/cut"},
-		},
-		"an image with the wrong checksum": {
-			files: image(sampleURL(t, repo), strings.Repeat("0", 64)),
-			where: ofImage, says: []string{"ProvisioningFailed", "sha256"},
-		},
-		"a page in place of an image": {
-			files: image(server+"/page", ""),
-			where: ofImage, says: []string{"ProvisioningFailed", "HTML"},
-		},
-	} {
-		t.Run(name, func(t *testing.T) { tellAndHeal(t, s, repo, tc) })
+	hostile := httptest.NewServer(scenario.Hostile())
+	t.Cleanup(hostile.Close)
+	for name, bad := range scenario.BadInputs(hostile.URL, sampleURL(t, repo)) {
+		t.Run(name, func(t *testing.T) { tellAndHeal(t, s, repo, bad) })
 	}
 }
 
@@ -207,18 +71,18 @@ func sampleURL(t *testing.T, repo repository) string {
 
 // tellAndHeal pushes a bad change, waits until the user is told, looks whether
 // the running machine was harmed, takes the change back and waits for health.
-func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
+func tellAndHeal(t *testing.T, s *stack, repo repository, bad scenario.BadInput) {
 	running, err := s.machine(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := fmt.Sprintf("bad-%08x", crc32.ChecksumIEEE([]byte(t.Name())))
-	for file, text := range bad.files {
+	for file, text := range bad.Files {
 		repo.write(t, file, strings.ReplaceAll(text, "NAME", name))
 	}
-	says := strings.Split(strings.ReplaceAll(strings.Join(bad.says, "\n"), "NAME", name), "\n")
-	if bad.link != "" {
-		if err := os.Symlink("/etc/passwd", repo.dir+"/"+bad.link); err != nil {
+	says := strings.Split(strings.ReplaceAll(strings.Join(bad.Says, "\n"), "NAME", name), "\n")
+	if bad.Link != "" {
+		if err := os.Symlink("/etc/passwd", repo.dir+"/"+bad.Link); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,7 +92,7 @@ func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
 		repo.git(t, "push", "--quiet")
 		s.healthyAt(t, strings.TrimSpace(repo.git(t, "rev-parse", "HEAD")))
 	}()
-	s.isTold(t, bad.where, name, says...)
+	s.isTold(t, tellers[bad.Told], name, says...)
 	after, err := s.machine(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -236,21 +100,4 @@ func tellAndHeal(t *testing.T, s *stack, repo repository, bad badInput) {
 	if after.UID != running.UID || after.Status.Phase != v1alpha2.MachineRunning {
 		t.Errorf("the machine was harmed: phase %s", after.Status.Phase)
 	}
-}
-
-// told looks for one condition that is not true and names all the words.
-func told(conditions []metav1.Condition, words []string) error {
-	for _, c := range conditions {
-		text := c.Type + " " + c.Reason + " " + c.Message
-		missing := ""
-		for _, word := range words {
-			if !strings.Contains(text, word) {
-				missing = word
-			}
-		}
-		if missing == "" && (c.Status != metav1.ConditionTrue || meta.IsStatusConditionTrue([]metav1.Condition{c}, v1alpha1.StalledCondition)) {
-			return nil
-		}
-	}
-	return fmt.Errorf("conditions %+v", conditions)
 }

@@ -25,6 +25,7 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/test/e2e/scenario"
 )
 
 // gitServerAway: what was applied last goes on, the user is told, and the next
@@ -62,7 +63,7 @@ func (s *stack) isTold(t *testing.T, where func(context.Context, *stack, string)
 		if err != nil {
 			return err
 		}
-		return told(conditions, says)
+		return scenario.Told(conditions, says)
 	})
 }
 
@@ -130,7 +131,7 @@ func (i *imageServer) waits(r *http.Request) bool {
 // importing pushes an image and returns when its import is in the middle.
 func (f *far) importing(t *testing.T, name string, server *imageServer) {
 	t.Helper()
-	f.repo.write(t, name+".yaml", strings.ReplaceAll(image(server.URL+"/"+name+".raw", "")["bad.yaml"], "NAME", name))
+	f.repo.write(t, name+".yaml", strings.ReplaceAll(scenario.ImageManifest(server.URL+"/"+name+".raw", ""), "NAME", name))
 	f.repo.push(t, "Import "+name)
 	select {
 	case <-server.reached:

@@ -3,9 +3,7 @@ package build
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,11 +43,6 @@ func (c *Cache) Build(ctx context.Context, m Module) (Binaries, error) {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("create the build cache: %w", err)
 	}
-	release, err := lock.Wait(ctx, filepath.Join(c.dir, "lock"))
-	if err != nil {
-		return nil, fmt.Errorf("wait for another build in %s: %w", c.dir, err)
-	}
-	defer release()
 	version, err := goVersion(ctx)
 	if err != nil {
 		return nil, err
@@ -75,18 +68,29 @@ func (c *Cache) buildOne(ctx context.Context, m Module, command Command, version
 		flags: append(flags(m), command.Package, fmt.Sprint("cgo=", command.CGO)),
 	}
 	path := filepath.Join(c.dir, m.Name+"-"+made.key(), command.Name)
-	if _, err := os.Stat(path); err == nil {
+	if c.has(path) {
 		c.report(Step{Module: m.Name, Command: command.Name, Cached: true})
 		return path, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("look into the build cache: %w", err)
 	}
+	release, err := lock.Wait(ctx, filepath.Join(c.dir, "lock"))
+	if err != nil {
+		return "", fmt.Errorf("wait for another build in %s: %w", c.dir, err)
+	}
+	defer release()
 	started := time.Now()
-	if err := compile(ctx, m, command, path); err != nil {
-		return "", err
+	if !c.has(path) {
+		if err := compile(ctx, m, command, path); err != nil {
+			return "", err
+		}
 	}
 	c.report(Step{Module: m.Name, Command: command.Name, Took: time.Since(started)})
 	return path, nil
+}
+
+// has trusts what is there: compile puts only whole binaries there.
+func (c *Cache) has(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // compile writes beside the path and renames, so that a binary that is there is whole.

@@ -18,9 +18,6 @@ var diskPackages = []string{"ca-certificates", "nbdkit", "qemu-utils", "util-lin
 // small is what a program needs that is looked at from outside with cat.
 var small = []string{"ca-certificates"}
 
-// user that CDI's pods run as, unless they say otherwise.
-const cdiUser = "1001"
-
 func importing(root string) (Component, error) {
 	const startup = "/usr/bin/cloner_startup.sh"
 	cloner := service("cdi-cloner", diskPackages...)
@@ -35,7 +32,7 @@ func importing(root string) (Component, error) {
 		service("cdi-apiserver"), service("cdi-controller", small...), service("cdi-uploadproxy"), importer, cloner, upload,
 	}
 	for i := range images {
-		images[i].Config.User = cdiUser
+		images[i].Config.User = serviceUser
 	}
 	return Component{Name: CDI, Modules: []build.Module{cdi.Module(root)}, Images: images}, nil
 }

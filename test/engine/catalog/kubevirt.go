@@ -36,6 +36,9 @@ const (
 	qemuUser = 107
 )
 
+// serviceUser is who the servers' pods want not to be root.
+const serviceUser = "1001"
+
 func virtualization(root string) (Component, error) {
 	handler, err := virtualizationImage("virt-handler", "virt-handler", "virt-chroot")
 	if err != nil {
@@ -46,14 +49,17 @@ func virtualization(root string) (Component, error) {
 	if err != nil {
 		return Component{}, err
 	}
+	services := []image.Recipe{
+		service("virt-api"), service("virt-controller"), service("virt-exportserver", small...), service("virt-exportproxy", small...),
+	}
+	for i := range services {
+		services[i].Config.User = serviceUser
+	}
 	launcher.Capabilities = map[string][]byte{"/usr/bin/virt-launcher-monitor": bindServices}
 	return Component{
 		Name:    KubeVirt,
 		Modules: []build.Module{kubevirt.Module(root)},
-		Images: []image.Recipe{
-			service("virt-api"), service("virt-controller"),
-			handler, launcher, service("virt-exportserver", small...), service("virt-exportproxy", small...),
-		},
+		Images:  append(services, handler, launcher),
 	}, nil
 }
 

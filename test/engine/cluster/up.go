@@ -34,6 +34,8 @@ type Options struct {
 	Images []string
 	// Components to install once pods can run.
 	Components []install.Component
+	// KeepFailed leaves a run that fails as it is, to be looked at.
+	KeepFailed bool
 	// Report is told of each step that begins.
 	Report func(step string)
 }
@@ -59,9 +61,13 @@ func Up(ctx context.Context, l Layout, o Options) error {
 	}
 	r := &run{layout: l, options: o, plan: plan}
 	if err := r.up(ctx); err != nil {
+		err = fmt.Errorf("%w (logs are below %s)", err, l.Nodes())
+		if o.KeepFailed {
+			return err
+		}
 		// The caller's context may be what ended the run.
 		stopped := l.stop(context.WithoutCancel(ctx))
-		return errors.Join(fmt.Errorf("%w (logs are below %s)", err, l.Nodes()), stopped)
+		return errors.Join(err, stopped)
 	}
 	return nil
 }

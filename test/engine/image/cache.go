@@ -44,11 +44,6 @@ func (c *Cache) Make(ctx context.Context, r Recipe, binaries map[string]string) 
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return "", fmt.Errorf("create the image cache: %w", err)
 	}
-	release, err := lock.Wait(ctx, filepath.Join(c.dir, "lock"))
-	if err != nil {
-		return "", fmt.Errorf("wait for another build in %s: %w", c.dir, err)
-	}
-	defer release()
 	path, err := c.make(ctx, r, binaries)
 	if err != nil {
 		return "", fmt.Errorf("make image %s: %w", r.Name, err)
@@ -71,12 +66,26 @@ func (c *Cache) make(ctx context.Context, r Recipe, binaries map[string]string) 
 		c.report(Step{Image: r.Name, Cached: true})
 		return archive, err
 	}
+	release, err := c.turn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	image := ociarchive.Image{Ref: Ref(r.Name), Layers: layers, Config: r.Config, Architecture: runtime.GOARCH}
 	if err := image.WriteFile(archive); err != nil {
 		return "", err
 	}
 	c.report(Step{Image: r.Name, Took: time.Since(started)})
 	return archive, nil
+}
+
+// turn waits for other builds in this cache, which would make the same.
+func (c *Cache) turn(ctx context.Context) (release func(), err error) {
+	release, err = lock.Wait(ctx, filepath.Join(c.dir, "lock"))
+	if err != nil {
+		return nil, fmt.Errorf("wait for another build in %s: %w", c.dir, err)
+	}
+	return release, nil
 }
 
 func (c *Cache) layers(ctx context.Context, r Recipe, binaries map[string]string) ([]ociarchive.Layer, error) {
@@ -96,7 +105,7 @@ func (c *Cache) layers(ctx context.Context, r Recipe, binaries map[string]string
 	if err != nil {
 		return nil, err
 	}
-	top, err := c.layer("layer-"+key, func(path string) (ociarchive.Layer, error) {
+	top, err := c.layer(ctx, "layer-"+key, func(path string) (ociarchive.Layer, error) {
 		return ociarchive.WriteLayer(path, entries)
 	})
 	if err != nil {
@@ -105,30 +114,46 @@ func (c *Cache) layers(ctx context.Context, r Recipe, binaries map[string]string
 	return append(layers, top), nil
 }
 
-// layer takes a layer from the cache, or makes it. Its description is written last.
-func (c *Cache) layer(name string, make func(path string) (ociarchive.Layer, error)) (ociarchive.Layer, error) {
+// layer takes a layer from the cache, or makes it.
+func (c *Cache) layer(ctx context.Context, name string, make func(path string) (ociarchive.Layer, error)) (ociarchive.Layer, error) {
 	path := filepath.Join(c.dir, "layers", name+".tar")
-	text, err := os.ReadFile(path + ".json")
-	if err == nil {
-		var layer ociarchive.Layer
-		if err := json.Unmarshal(text, &layer); err != nil {
-			return ociarchive.Layer{}, fmt.Errorf("read layer %s: %w: remove %s", name, err, path+".json")
-		}
-		layer.Path = path
-		return layer, nil
-	}
+	layer, err := described(path)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return ociarchive.Layer{}, fmt.Errorf("look for layer %s: %w", name, err)
+		return layer, err
 	}
-	layer, err := make(path)
+	release, err := c.turn(ctx)
 	if err != nil {
 		return ociarchive.Layer{}, err
 	}
-	if text, err = json.Marshal(layer); err != nil {
+	defer release()
+	if layer, err := described(path); !errors.Is(err, fs.ErrNotExist) {
+		return layer, err
+	}
+	if layer, err = make(path); err != nil {
+		return ociarchive.Layer{}, err
+	}
+	text, err := json.Marshal(layer)
+	if err != nil {
 		return ociarchive.Layer{}, fmt.Errorf("describe layer %s: %w", name, err)
 	}
-	if err := os.WriteFile(path+".json", text, 0o644); err != nil {
+	if err := os.WriteFile(description(path), text, 0o644); err != nil {
 		return ociarchive.Layer{}, fmt.Errorf("describe layer %s: %w", name, err)
 	}
+	return layer, nil
+}
+
+// description is beside a layer, and written after it: a layer without is not whole.
+func description(path string) string { return path + ".json" }
+
+func described(path string) (ociarchive.Layer, error) {
+	text, err := os.ReadFile(description(path))
+	if err != nil {
+		return ociarchive.Layer{}, fmt.Errorf("look for a layer: %w", err)
+	}
+	var layer ociarchive.Layer
+	if err := json.Unmarshal(text, &layer); err != nil {
+		return ociarchive.Layer{}, fmt.Errorf("read a layer's description: %w: remove %s", err, description(path))
+	}
+	layer.Path = path
 	return layer, nil
 }

@@ -44,7 +44,7 @@ func (c *Cache) debian(ctx context.Context, r Recipe) (ociarchive.Layer, error) 
 	packages := slices.Sorted(slices.Values(r.Packages))
 	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %q %q", suite, packages, excluded)))
 	name := suite + "-" + hex.EncodeToString(sum[:])[:keyLength]
-	return c.layer(name, func(path string) (ociarchive.Layer, error) {
+	return c.layer(ctx, name, func(path string) (ociarchive.Layer, error) {
 		started := time.Now()
 		layer, err := c.bootstrap(ctx, path, packages)
 		if err == nil {

@@ -22,6 +22,7 @@ type upFlags struct {
 	port       int
 	timeout    time.Duration
 	components []string
+	keepFailed bool
 }
 
 func newUp(s *settings) *cobra.Command {
@@ -37,6 +38,7 @@ func newUp(s *settings) *cobra.Command {
 	cmd.Flags().IntVar(&f.nodes, "nodes", 1, fmt.Sprintf("number of nodes, at most %d", network.MostNodes))
 	cmd.Flags().IntVar(&f.port, "port", 0, "port of the API server on loopback (default a free one)")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", 10*time.Minute, "give up after this time, builds not counted")
+	cmd.Flags().BoolVar(&f.keepFailed, "keep-failed", false, "leave what fails as it is, to be looked at with engine shell")
 	componentFlag(cmd, &f.components)
 	return cmd
 }
@@ -68,7 +70,7 @@ func (s *settings) up(ctx context.Context, out io.Writer, f upFlags) error {
 	report := progress(out, time.Now())
 	err = cluster.Up(ctx, l, cluster.Options{
 		Nodes: f.nodes, Port: f.port, Executable: executable, Binaries: made.binaries, Images: made.images,
-		Components: installers(f.components), Report: report,
+		Components: installers(f.components), KeepFailed: f.keepFailed, Report: report,
 	})
 	if err != nil {
 		return err

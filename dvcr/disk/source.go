@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -85,6 +86,7 @@ type mapped struct {
 	size   int64
 	fan    int   // readers that work side by side
 	unit   int64 // what one reader takes at least
+	reach  int64 // how far stretches are joined before they are read; 0 means lookAhead
 	run    span  // what is being read; start moves forward
 	ahead  *span // the stretch after run, when it was looked up already
 	closer io.Closer
@@ -139,7 +141,7 @@ func (m *mapped) advance() error {
 		s.start = at
 	}
 	m.run = s
-	for m.run.end-m.run.start < lookAhead {
+	for m.run.end-m.run.start < cmp.Or(m.reach, lookAhead) {
 		s, err := m.lookup(m.run.end)
 		switch {
 		case errors.Is(err, io.EOF):

@@ -41,6 +41,19 @@ type Recipe struct {
 	Config ocispec.ImageConfig
 }
 
+// guest is the user that KubeVirt runs guests as.
+const guest = 107
+
+// Disk is the image of a guest's disk, as KubeVirt takes it for a containerDisk.
+func Disk(name, file string) (Recipe, error) {
+	disk, err := ociarchive.File("/disk/disk.img", file, 0o440)
+	if err != nil {
+		return Recipe{}, fmt.Errorf("make an image of a disk: %w", err)
+	}
+	disk.UID, disk.GID = guest, guest
+	return Recipe{Name: name, Files: []ociarchive.Entry{ociarchive.Directory("/disk", 0o555, guest, guest), disk}}, nil
+}
+
 // keyLength is the number of hexadecimal digits of a key.
 const keyLength = 16
 

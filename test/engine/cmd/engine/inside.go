@@ -138,25 +138,6 @@ func printFile(out io.Writer, path string) error {
 	return nil
 }
 
-func newLoad(s *settings) *cobra.Command {
-	return &cobra.Command{
-		Use:   "load ARCHIVE...",
-		Short: "Give every node the images in OCI or Docker archives",
-		Args:  cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, archives []string) error {
-			l, err := s.layout()
-			if err != nil {
-				return err
-			}
-			state, err := l.ReadState()
-			if err != nil {
-				return err
-			}
-			return l.Load(cmd.Context(), state.Nodes, archives)
-		},
-	}
-}
-
 func newKubeconfig(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use:   "kubeconfig",

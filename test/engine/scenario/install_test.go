@@ -1,0 +1,183 @@
+//go:build e2e
+
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"slipway.dev/slipway/test/engine/apply"
+)
+
+const system = "slipway-system"
+
+// overlay is what a user of config/default adds: images, and a smaller volume.
+const overlay = `resources: [%s]
+images:
+- {name: slipway-controller, newName: localhost/slipway-controller, newTag: engine}
+- {name: slipway-dvcr, newName: localhost/slipway-dvcr, newTag: engine}
+patches:
+- target: {kind: StatefulSet, name: slipway-dvcr}
+  patch: |-
+    - {op: replace, path: /spec/volumeClaimTemplates/0/spec/resources/requests/storage, value: 2Gi}
+`
+
+// install applies config/default and waits until Slipway answers.
+func (p *platform) install(t *testing.T) {
+	t.Helper()
+	p.provision(t)
+	config, err := p.layout.RESTConfig()
+	must(t, err)
+	applier, err := apply.New(config)
+	must(t, err)
+	must(t, applier.Apply(t.Context(), apply.Stage{Name: "slipway", Objects: rendered(t)}))
+	p.eventually(t, patience, "DVCR is ready", func(ctx context.Context) error {
+		set := &appsv1.StatefulSet{}
+		if err := p.client.Get(ctx, client.ObjectKey{Namespace: system, Name: "slipway-dvcr"}, set); err != nil {
+			return err
+		}
+		return all(set.Status.ReadyReplicas, set.Spec.Replicas)
+	})
+	p.eventually(t, patience, "the controllers are ready", func(ctx context.Context) error {
+		deployment := &appsv1.Deployment{}
+		if err := p.client.Get(ctx, client.ObjectKey{Namespace: system, Name: "slipway-controller"}, deployment); err != nil {
+			return err
+		}
+		return all(deployment.Status.ReadyReplicas, deployment.Spec.Replicas)
+	})
+	p.trustRegistry(t)
+}
+
+func all(ready int32, wanted *int32) error {
+	if ready != ptr.Deref(wanted, 1) {
+		return fmt.Errorf("%d replicas are ready", ready)
+	}
+	return nil
+}
+
+// rendered is config/default under the overlay.
+func rendered(t *testing.T) []*unstructured.Unstructured {
+	t.Helper()
+	source, err := filepath.Abs("../../../config/default")
+	must(t, err)
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	relative, err := filepath.Rel(dir, source)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), fmt.Appendf(nil, overlay, relative), 0o600))
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	must(t, err)
+	var objects []*unstructured.Unstructured
+	for _, r := range built.Resources() {
+		content, err := r.Map()
+		must(t, err)
+		objects = append(objects, &unstructured.Unstructured{Object: content})
+	}
+	return objects
+}
+
+// trustRegistry has the nodes' container runtime trust DVCR, as an administrator has to.
+func (p *platform) trustRegistry(t *testing.T) {
+	t.Helper()
+	secret := &corev1.Secret{}
+	must(t, p.client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "slipway-dvcr-certificate"}, secret))
+	const host = "slipway-dvcr.slipway-system.svc:5000"
+	dir := filepath.Join(p.layout.Root(p.node), "etc/containerd/certs.d", host)
+	must(t, os.MkdirAll(dir, 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "ca.crt"), secret.Data["ca.crt"], 0o644))
+	hosts := fmt.Sprintf("server = \"https://%[1]s\"\n[host.\"https://%[1]s\"]\n  ca = \"/etc/containerd/certs.d/%[1]s/ca.crt\"\n", host)
+	must(t, os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o644))
+}
+
+// class is the StorageClass of the tests: a directory of the node for each claim.
+const class = "directories"
+
+// provision makes the StorageClass, and a volume for each claim that waits for one, until the test ends.
+func (p *platform) provision(t *testing.T) {
+	t.Helper()
+	p.ensure(t, &storagev1.StorageClass{
+		ObjectMeta:  metav1.ObjectMeta{Name: class, Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
+		Provisioner: "engine.slipway.dev/directories", VolumeBindingMode: ptr.To(storagev1.VolumeBindingImmediate),
+	})
+	profile := &unstructured.Unstructured{}
+	profile.SetAPIVersion("cdi.kubevirt.io/v1beta1")
+	profile.SetKind("StorageProfile")
+	p.eventually(t, patience, "CDI has a profile of the StorageClass", func(ctx context.Context) error {
+		return p.client.Get(ctx, client.ObjectKey{Name: class}, profile)
+	})
+	patch := `{"spec":{"claimPropertySets":[{"accessModes":["ReadWriteOnce"],"volumeMode":"Filesystem"}]}}`
+	must(t, p.client.Patch(t.Context(), profile, client.RawPatch("application/merge-patch+json", []byte(patch))))
+	watcher, err := p.client.Watch(t.Context(), &corev1.PersistentVolumeClaimList{})
+	must(t, err)
+	t.Cleanup(watcher.Stop)
+	go func() {
+		for event := range watcher.ResultChan() {
+			if claim, ok := event.Object.(*corev1.PersistentVolumeClaim); ok {
+				if err := p.makeVolume(t.Context(), claim); err != nil {
+					t.Logf("provision claim %s/%s: %v", claim.Namespace, claim.Name, err)
+				}
+			}
+		}
+	}()
+}
+
+func (p *platform) makeVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	if claim.Spec.VolumeName != "" || ptr.Deref(claim.Spec.StorageClassName, "") != class || claim.DeletionTimestamp != nil {
+		return nil
+	}
+	if claim.Spec.DataSourceRef != nil { // whoever fills it gives it the volume, too
+		return nil
+	}
+	path := "/var/lib/directories/" + string(claim.UID)
+	host := filepath.Join(p.layout.Root(p.node), path)
+	if err := os.MkdirAll(host, 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod(host, 0o777); err != nil {
+		return err
+	}
+	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "directory-" + string(claim.UID)}, Spec: corev1.PersistentVolumeSpec{
+		Capacity:    corev1.ResourceList{corev1.ResourceStorage: *claim.Spec.Resources.Requests.Storage()},
+		AccessModes: claim.Spec.AccessModes, StorageClassName: class, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
+		ClaimRef:               &corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID, APIVersion: "v1", Kind: "PersistentVolumeClaim"},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path}},
+	}}
+	return client.IgnoreAlreadyExists(p.client.Create(ctx, volume))
+}
+
+// tenant makes the namespace in which the demo runs, and the ServiceAccount that its Environment applies as.
+func (p *platform) tenant(t *testing.T) {
+	t.Helper()
+	p.ensure(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	p.ensure(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"}})
+	subject := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "tenant"}}
+	for _, role := range []string{"slipway:admin", "edit"} {
+		p.ensure(t, &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant:" + role}, Subjects: subject,
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		})
+	}
+	p.ensure(t, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "tenant:" + namespace}, Subjects: subject,
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "slipway:user"},
+	})
+}
+
+func (p *platform) ensure(t *testing.T, object client.Object) {
+	t.Helper()
+	must(t, client.IgnoreAlreadyExists(p.client.Create(t.Context(), object)))
+}

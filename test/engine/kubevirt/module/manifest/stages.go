@@ -6,7 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"kubevirt.io/kubevirt/pkg/virt-operator/resource/generate/components"
 	"kubevirt.io/kubevirt/pkg/virt-operator/resource/generate/install"
 	operatorutil "kubevirt.io/kubevirt/pkg/virt-operator/util"
 )
@@ -58,15 +57,6 @@ func (p Plan) deployment() *operatorutil.KubeVirtDeploymentConfig {
 		AdditionalProperties:  map[string]string{operatorutil.AdditionalPropertiesNamePullPolicy: "IfNotPresent"},
 		PassthroughEnvVars:    map[string]string{},
 	}
-}
-
-// definitions are the kinds, with that of the configuration, which the operator brings along.
-func definitions(strategy *install.Strategy) ([]any, error) {
-	configuration, err := components.NewKubeVirtCrd()
-	if err != nil {
-		return nil, fmt.Errorf("make the definition of KubeVirt: %w", err)
-	}
-	return append(list(strategy.CRDs()), configuration), nil
 }
 
 // permissions are those of all components. Roles of the export proxy refer to a service account of their own.

@@ -66,10 +66,10 @@ func TestImports(t *testing.T) {
 	w.imageReady(image)
 	w.eventually("the importer pod gone", func(ctx context.Context) error {
 		if err := w.client.Get(ctx, client.ObjectKeyFromObject(pod), &corev1.Secret{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("its order is there (%v)", err)
+			return errors.Join(errors.New("its order is there"), err)
 		}
 		if err := w.client.Get(ctx, client.ObjectKeyFromObject(pod), &corev1.Pod{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the pod is there (%v)", err)
+			return errors.Join(errors.New("the pod is there"), err)
 		}
 		return nil
 	})

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"slipway.dev/slipway/sources/oci"
 	"slipway.dev/slipway/internal/signatures/cosign"
 	"slipway.dev/slipway/internal/signatures/notation"
+	"slipway.dev/slipway/sources/oci"
 )
 
 // passwordVariable is where cosign looks for the password of a private key, too.

@@ -52,7 +52,7 @@ const observe = `
   echo "panic $(cat /proc/sys/kernel/panic)"
   echo "cgroup $(grep -m1 -o '[^:]*$' /proc/self/cgroup)"
   echo "usr $(touch -r /usr/bin /usr/bin 2>&1 | grep -o 'Read-only')"
-  echo "sysctl $(cat /proc/sys/kernel/sysrq > /proc/sys/kernel/sysrq || echo refused)"
+  echo "sysctl $(cat /proc/sys/vm/swappiness > /proc/sys/vm/swappiness || echo refused)"
   echo "first $(tr '\0' ' ' < /proc/1/cmdline | awk '{print $2}')"
   echo "kvm $(test -e /dev/kvm && echo there || echo none)"
 } > /part 2>/dev/null

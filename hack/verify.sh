@@ -7,7 +7,7 @@ state() { git ls-files -z --cached --others --exclude-standard | xargs -0 sha256
 
 before=$(state)
 go generate ./...
-for module in . local/controlplane tools; do
+for module in . local/controlplane test/engine tools; do
   (cd "$module" && go mod tidy)
 done
 after=$(state)

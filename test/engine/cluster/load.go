@@ -49,13 +49,15 @@ func (l Layout) awaitRuntime(ctx context.Context, node string) error {
 	})
 }
 
+// loadOne leaves it to the first container to unpack an image: most nodes never
+// run most images.
 func (l Layout) loadOne(ctx context.Context, node, archive string) error {
 	f, err := os.Open(archive)
 	if err != nil {
 		return fmt.Errorf("load image: %w", err)
 	}
 	defer f.Close()
-	if output, err := l.inside(f, node, "ctr", "images", "import", "-"); err != nil {
+	if output, err := l.inside(f, node, "ctr", "images", "import", "--no-unpack", "-"); err != nil {
 		return fmt.Errorf("load image %s into %s: %w: %s", archive, node, errors.Join(err, ctx.Err()), output)
 	}
 	return nil

@@ -61,7 +61,9 @@ func Up(ctx context.Context, l Layout, o Options) error {
 	}
 	r := &run{layout: l, options: o, plan: plan}
 	if err := r.up(ctx); err != nil {
-		err = fmt.Errorf("%w (logs are below %s)", err, l.Nodes())
+		if len(r.nodes) > 0 {
+			err = fmt.Errorf("%w (logs are below %s)", err, l.Nodes())
+		}
 		if o.KeepFailed {
 			return err
 		}

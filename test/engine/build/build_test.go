@@ -61,15 +61,18 @@ func TestSources(t *testing.T) {
 		want    []string
 	}{
 		"a command of the module itself": {
-			Module{Dir: dir}, Command{Package: "./cmd"},
+			Module{Dir: dir},
+			Command{Package: "./cmd"},
 			[]string{"embedded/a.conf", "go.mod", "go.sum", "main.go"},
 		},
 		"a command of a module that it requires": {
-			Module{Dir: dir}, Command{Package: "k8s.io/kubernetes/cmd/kubelet"},
+			Module{Dir: dir},
+			Command{Package: "k8s.io/kubernetes/cmd/kubelet"},
 			[]string{"go.mod", "go.sum"},
 		},
 		"with a replacement": {
-			Module{Dir: dir, Sources: []string{filepath.Join(dir, "nested")}}, Command{Package: "k8s.io/x"},
+			Module{Dir: dir, Sources: []string{filepath.Join(dir, "nested")}},
+			Command{Package: "k8s.io/x"},
 			[]string{"go.mod", "go.sum", "nested/go.mod", "nested/y.go"},
 		},
 	}

@@ -65,7 +65,7 @@ func (h Hierarchy) create(name string) error {
 		parent := dir
 		dir = filepath.Join(dir, part)
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+			return fmt.Errorf("make directory: %w", err)
 		}
 		if err := inheritCPUs(parent, dir); err != nil {
 			return err
@@ -78,7 +78,7 @@ func (h Hierarchy) create(name string) error {
 func delegate(dir string) error {
 	available, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if err != nil {
-		return err
+		return fmt.Errorf("list controllers: %w", err)
 	}
 	for _, controller := range bytes.Fields(available) {
 		err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), append([]byte("+"), controller...), 0)
@@ -92,23 +92,31 @@ func delegate(dir string) error {
 // inheritCPUs fills what a new cpuset of version 1 lacks before it takes a process.
 func inheritCPUs(parent, dir string) error {
 	for _, name := range []string{"cpuset.cpus", "cpuset.mems"} {
-		own, err := os.ReadFile(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) || len(bytes.TrimSpace(own)) > 0 {
-			continue
+		if err := inherit(filepath.Join(parent, name), filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("inherit %s: %w", name, err)
 		}
-		if err != nil {
-			return err
-		}
-		value, err := os.ReadFile(filepath.Join(parent, name))
-		if err != nil {
-			return err
-		}
-		if len(bytes.TrimSpace(value)) == 0 {
-			continue
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), value, 0); err != nil {
-			return err
-		}
+	}
+	return nil
+}
+
+// inherit copies a setting that is there and empty.
+func inherit(from, to string) error {
+	own, err := os.ReadFile(to)
+	if errors.Is(err, fs.ErrNotExist) || len(bytes.TrimSpace(own)) > 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	value, err := os.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("read the parent's: %w", err)
+	}
+	if len(bytes.TrimSpace(value)) == 0 {
+		return nil
+	}
+	if err := os.WriteFile(to, value, 0); err != nil {
+		return fmt.Errorf("write: %w", err)
 	}
 	return nil
 }
@@ -233,7 +241,7 @@ func (g Group) removeOnce() error {
 func sleep(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("give up: %w", context.Cause(ctx))
 	case <-time.After(pause):
 		return nil
 	}

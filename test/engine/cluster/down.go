@@ -120,13 +120,17 @@ func act(ctx context.Context, group cgroup.Group, a action) error {
 	case endProcesses:
 		return group.Kill(ctx)
 	case unmount:
-		return unix.Unmount(a.target, unix.MNT_DETACH)
+		if err := unix.Unmount(a.target, unix.MNT_DETACH); err != nil {
+			return fmt.Errorf("let go of it: %w", err)
+		}
 	case detachLoop:
 		return detach(a.target)
 	case removeGroups:
 		return group.Remove(ctx)
 	case removeFile:
-		return os.RemoveAll(a.target)
+		if err := os.RemoveAll(a.target); err != nil {
+			return fmt.Errorf("delete: %w", err)
+		}
 	}
 	return nil
 }

@@ -213,7 +213,7 @@ func (r *run) listen() (node.Listeners, func(), error) {
 	if err != nil {
 		return node.Listeners{}, nil, fmt.Errorf("open the way in: %w: choose a shorter --data-dir if the path is too long", err)
 	}
-	defer inside.Close()
+	defer inside.Close() //nolint:errcheck // the nodes have a copy
 	// The socket's file goes with the data directory.
 	inside.SetUnlinkOnClose(false)
 	apiFile, err := api.(*net.TCPListener).File()
@@ -227,7 +227,11 @@ func (r *run) listen() (node.Listeners, func(), error) {
 	}
 	r.options.Port = api.Addr().(*net.TCPAddr).Port
 	closeAll := func() { apiFile.Close(); insideFile.Close() }
-	return node.Listeners{API: apiFile, Tunnel: insideFile}, closeAll, os.Chmod(r.layout.Socket(), 0o600)
+	if err := os.Chmod(r.layout.Socket(), 0o600); err != nil {
+		closeAll()
+		return node.Listeners{}, nil, fmt.Errorf("keep the way in for root: %w", err)
+	}
+	return node.Listeners{API: apiFile, Tunnel: insideFile}, closeAll, nil
 }
 
 func (r *run) launchOne(ctx context.Context, n network.Node, group cgroup.Group, ways node.Listeners) error {

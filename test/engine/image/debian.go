@@ -59,7 +59,7 @@ func (c *Cache) bootstrap(ctx context.Context, path string, packages []string) (
 	if err != nil {
 		return ociarchive.Layer{}, fmt.Errorf("make room for packages: %w", err)
 	}
-	defer os.RemoveAll(root)
+	defer os.RemoveAll(root) //nolint:errcheck // the next build does not look there
 	if err := debootstrap(ctx, root, packages); err != nil {
 		return ociarchive.Layer{}, err
 	}

@@ -13,11 +13,11 @@ type judged struct {
 	by string
 	// namespace of the component's pods.
 	namespace string
-	// path that the component's own API server serves.
+	// path that the component's own API server serves when all is applied.
 	path string
 }
 
-// apply applies a component's stages. Before its webhooks it waits for them:
+// apply applies a component's stages. Before its webhooks it waits for its pods:
 // nothing more could be made in between.
 func (t tools) apply(ctx context.Context, stages []apply.Stage, j judged) error {
 	for _, stage := range stages {
@@ -26,13 +26,10 @@ func (t tools) apply(ctx context.Context, stages []apply.Stage, j judged) error 
 			if err := t.workloads(ctx, j.namespace); err != nil {
 				return err
 			}
-			if err := t.served(ctx, j.path); err != nil {
-				return err
-			}
 		}
 		if err := t.applier.Apply(ctx, stage); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.served(ctx, j.path)
 }

@@ -208,5 +208,8 @@ func touch(path string) error {
 	if err != nil {
 		return fmt.Errorf("make place: %w", err)
 	}
-	return f.Close()
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make place: %w", err)
+	}
+	return nil
 }

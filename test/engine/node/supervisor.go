@@ -60,7 +60,10 @@ func (s *supervisor) startOne(service Service) error {
 		return fmt.Errorf("start %s: %w", service.Name, err)
 	}
 	s.running[cmd.Process.Pid] = service
-	return cmd.Process.Release()
+	if err := cmd.Process.Release(); err != nil {
+		return fmt.Errorf("let go of %s: %w", service.Name, err)
+	}
+	return nil
 }
 
 // bury takes the status of everything that has ended.

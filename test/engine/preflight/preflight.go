@@ -141,7 +141,7 @@ func merged(kind func(string) (fs.FileMode, error)) error {
 func kind(name string) (fs.FileMode, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("stat: %w", err)
 	}
 	return info.Mode(), nil
 }

@@ -61,7 +61,10 @@ type connection struct {
 	reader *bufio.Reader
 }
 
-func (c *connection) Read(p []byte) (int, error) { return c.reader.Read(p) }
+// Read implements net.Conn. The error is the connection's own, for io.EOF is one.
+func (c *connection) Read(p []byte) (int, error) {
+	return c.reader.Read(p) //nolint:wrapcheck // callers compare it
+}
 
 // CloseWrite says that nothing more will be sent.
 func (c *connection) CloseWrite() error { return closeWrite(c.Conn) }

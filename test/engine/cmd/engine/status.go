@@ -41,16 +41,19 @@ func newStatus(s *settings) *cobra.Command {
 func printStatus(out io.Writer, format string, status cluster.Status) error {
 	switch format {
 	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(status)
+		text, err := json.MarshalIndent(status, "", "  ")
+		if err != nil {
+			return fmt.Errorf("encode status: %w", err)
+		}
+		fmt.Fprintln(out, string(text))
+		return nil
 	case "yaml":
 		text, err := yaml.Marshal(status)
 		if err != nil {
 			return fmt.Errorf("encode status: %w", err)
 		}
-		_, err = out.Write(text)
-		return err
+		fmt.Fprint(out, string(text))
+		return nil
 	case "table":
 		return printTable(out, status)
 	}
@@ -64,5 +67,8 @@ func printTable(out io.Writer, status cluster.Status) error {
 		fmt.Fprintf(w, "%s\t%t\t%d of %d\t%d\n", n.Name, n.Ready, n.PodsReady, n.Pods, n.Processes)
 	}
 	fmt.Fprintf(w, "\nKubernetes %s at %s\nKUBECONFIG=%s\n", status.Version, status.Server, status.Kubeconfig)
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print status: %w", err)
+	}
+	return nil
 }

@@ -54,14 +54,16 @@ func stages(plan Plan) ([]stage, error) {
 		return nil, fmt.Errorf("ask CDI for its webhooks: %w", err)
 	}
 	services, workloads, permissions := sort(components, plan)
+	apis, webhooks := split(reach(registrations, plan, bundle(certificates)))
 	return []stage{
 		{"10-crds.json", append(definitions, operator.NewCdiCrd())},
 		{"15-config.json", []client.Object{plan.namespaceObject(), plan.configuration(), plan.derived()}},
 		{"20-certificates.json", certificates},
 		{"30-rbac.json", permissions},
 		{"40-services.json", services},
+		{"45-apiservices.json", apis},
 		{"50-workloads.json", workloads},
-		{"60-webhooks.json", reach(registrations, plan, bundle(certificates))},
+		{"60-webhooks.json", webhooks},
 	}, nil
 }
 
@@ -106,6 +108,18 @@ func sort(objects []client.Object, plan Plan) (services, workloads, permissions 
 		}
 	}
 	return services, workloads, permissions
+}
+
+// split tells what CDI serves, by which it is known to answer, from what it judges.
+func split(registrations []client.Object) (apis, webhooks []client.Object) {
+	for _, object := range registrations {
+		if _, serves := object.(*apiregistrationv1.APIService); serves {
+			apis = append(apis, object)
+		} else {
+			webhooks = append(webhooks, object)
+		}
+	}
+	return apis, webhooks
 }
 
 // bundle finds the authority of CDI's API server.

@@ -112,22 +112,28 @@ func listenIn(path, address string) (net.Listener, error) {
 // guest runs a command in the demo's machine as soon as it answers.
 func (p *platform) guest(t *testing.T, command string) string {
 	t.Helper()
-	var out []byte
-	p.eventually(t, 2*patience, "the guest answers", func(ctx context.Context) error {
-		conn, err := p.dialGuest(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		session, err := conn.NewSession()
-		if err != nil {
-			return err
-		}
-		defer session.Close()
-		out, err = session.CombinedOutput(command)
+	var out string
+	p.eventually(t, 2*patience, "the guest answers", func(ctx context.Context) (err error) {
+		out, err = p.run(ctx, command)
 		return err
 	})
-	return string(trim(out))
+	return out
+}
+
+// run runs a command in the demo's machine.
+func (p *platform) run(ctx context.Context, command string) (string, error) {
+	conn, err := p.dialGuest(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	session, err := conn.NewSession()
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	out, err := session.CombinedOutput(command)
+	return string(trim(out)), err
 }
 
 func trim(b []byte) []byte {

@@ -27,6 +27,7 @@ const system = "slipway-system"
 
 // overlay is what a user of config/default adds: images, and a smaller volume.
 const overlay = `resources: [%s]
+sortOptions: {order: legacy}
 images:
 - {name: slipway-controller, newName: localhost/slipway-controller, newTag: engine}
 - {name: slipway-dvcr, newName: localhost/slipway-dvcr, newTag: engine}
@@ -83,9 +84,11 @@ func rendered(t *testing.T) []*unstructured.Unstructured {
 	must(t, err)
 	var objects []*unstructured.Unstructured
 	for _, r := range built.Resources() {
-		content, err := r.Map()
+		text, err := r.MarshalJSON()
 		must(t, err)
-		objects = append(objects, &unstructured.Unstructured{Object: content})
+		object := &unstructured.Unstructured{}
+		must(t, object.UnmarshalJSON(text))
+		objects = append(objects, object)
 	}
 	return objects
 }

@@ -23,28 +23,60 @@ import (
 	"slipway.dev/slipway/local/gitserver"
 )
 
-// TestStory is the README's walk-through on stock KubeVirt: a push boots a guest that answers SSH.
+// scenarios are what is run, beside what shows the same on local/node in test/e2e.
+type scenarios []struct {
+	name, local, differs string
+	run                  func(t *testing.T)
+}
+
+// TestStory is the README's walk-through on stock KubeVirt, then what may go wrong around it.
 func TestStory(t *testing.T) {
 	p := newPlatform(t)
 	p.install(t)
 	p.tenant(t)
-	p.follow(t, p.serveGit(t, p.serveImage(t)))
-	for _, step := range []struct {
-		name string
-		run  func(t *testing.T)
-	}{
-		{"a guest booted from Git with its user data applied", func(t *testing.T) {
-			p.healthy(t)
+	demo := p.serveImage(t)
+	url, local := p.serveGit(t, demo)
+	p.follow(t, url)
+	repo := clone(t, local)
+	all := scenarios{
+		{"a guest booted from Git with its user data applied", "the same", "the image comes in by a pod, the disk is filled by CDI", func(t *testing.T) {
+			p.healthyAt(t, repo.head(t))
 			if got, want := p.guest(t, "cat /data/hello"), "Hello from Git"; got != want {
 				t.Errorf("first boot wrote %q, want %q", got, want)
 			}
 			p.guest(t, "echo precious > /data/precious && sync")
 		}},
-	} {
-		if !t.Run(step.name, step.run) {
-			return
-		}
+		{"a core more waits for a restart, which applies it", "the same", "", func(t *testing.T) { moreCores(t, p, repo) }},
+		{"the controllers killed in mid-import", "the process killed as soon as the import runs", "the import's pod goes on; on one machine the import begins anew", func(t *testing.T) {
+			importOutlivesControllers(t, p)
+		}},
+		{"the controllers killed: the guest runs on", "the same, and QEMU is adopted", "", func(t *testing.T) { controllersKilled(t, p) }},
+		{"virt-handler killed: the guest runs on", "-", "one machine has none", func(t *testing.T) { handlerKilled(t, p) }},
+		{"QEMU killed: the machine starts again", "the same", "", func(t *testing.T) { guestKilled(t, p, "^/usr/[a-z/]*qemu-") }},
+		{"virt-launcher killed: the machine starts again", "-", "one machine has none", func(t *testing.T) { guestKilled(t, p, "virt-launcher-monitor") }},
+		{"removing the machine retains its disk; a revert brings both together again", "the same", "", func(t *testing.T) { removeAndRevert(t, p, repo) }},
+		{"bad input is told clearly, harms nothing and heals", "the same inputs", "", func(t *testing.T) { badInputs(t, p, repo, demo.ImageURL) }},
 	}
+	all.run(t)
+}
+
+// run runs them in order, and prints the table. The first one that fails is the last one.
+func (s scenarios) run(t *testing.T) {
+	var table strings.Builder
+	fmt.Fprintf(&table, "%-76s | %-8s | %-46s | %s\n", "scenario", "KubeVirt", "local/node (make e2e)", "differs")
+	failed := false
+	for _, one := range s {
+		verdict := "not run"
+		if !failed {
+			failed = !t.Run(one.name, one.run)
+			verdict = map[bool]string{true: "FAILED", false: "passed"}[failed]
+		}
+		fmt.Fprintf(&table, "%-76s | %-8s | %-46s | %s\n", one.name, verdict, one.local, one.differs)
+	}
+	for _, only := range []string{"Git server away", "DVCR away in mid-import", "disk space gone in mid-import", "an image server that falls silent", "killed in mid-apply", "Ctrl-C leaves no process", "notes on commits"} {
+		fmt.Fprintf(&table, "%-76s | %-8s | %-46s | %s\n", only, "-", "run", "not brought to this engine yet")
+	}
+	t.Log("\n" + table.String())
 }
 
 // serveImage serves the sample image where pods reach it.
@@ -64,7 +96,7 @@ func (p *platform) serveImage(t *testing.T) samples.Demo {
 }
 
 // serveGit serves the demo's repository where pods reach it.
-func (p *platform) serveGit(t *testing.T, demo samples.Demo) string {
+func (p *platform) serveGit(t *testing.T, demo samples.Demo) (inside, outside string) {
 	t.Helper()
 	tree, err := demo.Tree()
 	must(t, err)
@@ -76,7 +108,7 @@ func (p *platform) serveGit(t *testing.T, demo samples.Demo) string {
 	must(t, server.Start(t.Context()))
 	t.Cleanup(func() { _ = server.Close() })
 	at := p.expose(t, strings.TrimSuffix(strings.TrimPrefix(server.URL("demo"), "http://"), "/demo.git"))
-	return "http://" + at + "/demo.git"
+	return "http://" + at + "/demo.git", server.URL("demo")
 }
 
 // follow has an Environment apply the repository.
@@ -89,15 +121,16 @@ func (p *platform) follow(t *testing.T, url string) {
 	}})
 }
 
-func (p *platform) healthy(t *testing.T) {
+// healthyAt waits until the Environment is ready at a commit; any when empty.
+func (p *platform) healthyAt(t *testing.T, commit string) {
 	t.Helper()
 	p.eventually(t, 2*patience, "the Environment is ready", func(ctx context.Context) error {
 		env := &v1alpha1.Environment{}
 		if err := p.client.Get(ctx, key("demo"), env); err != nil {
 			return err
 		}
-		if !meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ReadyCondition) {
-			return fmt.Errorf("%+v, health %+v", env.Status.Conditions, env.Status.Health)
+		if !meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ReadyCondition) || !strings.HasSuffix(env.Status.LastAppliedRevision, commit) {
+			return fmt.Errorf("at %s: %+v, health %+v", env.Status.LastAppliedRevision, env.Status.Conditions, env.Status.Health)
 		}
 		return nil
 	})

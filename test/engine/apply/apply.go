@@ -81,11 +81,10 @@ func (a *Applier) applyOne(ctx context.Context, object *unstructured.Unstructure
 func (a *Applier) send(ctx context.Context, object *unstructured.Unstructured, subresource string) error {
 	configuration := client.ApplyConfigurationFromUnstructured(object)
 	if subresource == "" {
-		return a.client.Apply(ctx, configuration, owner, client.ForceOwnership)
+		return a.client.Apply(ctx, configuration, owner, client.ForceOwnership) //nolint:wrapcheck // the caller names the object
 	}
-	return a.client.SubResource(subresource).Apply(ctx, configuration, &client.SubResourceApplyOptions{ApplyOptions: client.ApplyOptions{
-		FieldManager: string(owner), Force: new(true),
-	}})
+	options := client.ApplyOptions{FieldManager: string(owner), Force: new(true)}
+	return a.client.SubResource(subresource).Apply(ctx, configuration, &client.SubResourceApplyOptions{ApplyOptions: options}) //nolint:wrapcheck // as above
 }
 
 // waitServed waits for the definitions among objects.
@@ -95,14 +94,14 @@ func (a *Applier) waitServed(ctx context.Context, objects []*unstructured.Unstru
 			continue
 		}
 		if err := a.waitEstablished(ctx, object.GetName()); err != nil {
-			return fmt.Errorf("wait until definition %s is served: %w", object.GetName(), err)
+			return err
 		}
 	}
 	return nil
 }
 
 func (a *Applier) waitEstablished(ctx context.Context, name string) error {
-	return wait.PollUntilContextTimeout(ctx, pollEvery, patience, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, pollEvery, patience, true, func(ctx context.Context) (bool, error) {
 		var definition apiextensionsv1.CustomResourceDefinition
 		if err := a.client.Get(ctx, client.ObjectKey{Name: name}, &definition); err != nil {
 			return false, fmt.Errorf("get: %w", err)
@@ -114,4 +113,8 @@ func (a *Applier) waitEstablished(ctx context.Context, name string) error {
 		}
 		return false, nil
 	})
+	if err != nil {
+		return fmt.Errorf("wait until definition %s is served: %w", name, err)
+	}
+	return nil
 }

@@ -75,7 +75,7 @@ func ReadFiles(tree fs.FS) ([]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read manifests: %w", err)
 		}
-		found, err := parse(text)
+		found, err := Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("parse %s: %w", name, err)
 		}
@@ -84,8 +84,8 @@ func ReadFiles(tree fs.FS) ([]*unstructured.Unstructured, error) {
 	return objects, nil
 }
 
-// parse reads documents of YAML, one object each.
-func parse(text []byte) ([]*unstructured.Unstructured, error) {
+// Parse reads documents of YAML, one object each.
+func Parse(text []byte) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	decoder := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	for {

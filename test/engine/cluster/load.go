@@ -35,6 +35,7 @@ func (l Layout) Load(ctx context.Context, nodes, archives []string) error {
 					return
 				}
 			}
+			failures[i] = l.nameByDigest(ctx, n)
 		})
 	}
 	all.Wait()

@@ -27,6 +27,7 @@ const (
 	Kubernetes = "kubernetes"
 	KubeVirt   = "kubevirt"
 	CDI        = "cdi"
+	CSI        = "csi"
 	Slipway    = "slipway"
 )
 
@@ -58,13 +59,14 @@ func New(root string, names []string) ([]Component, error) {
 		Kubernetes: kubernetes,
 		KubeVirt:   virtualization,
 		CDI:        importing,
+		CSI:        storage,
 		Slipway:    slipway,
 	}
 	var components []Component
 	for _, name := range names {
 		make, ok := all[name]
 		if !ok {
-			return nil, fmt.Errorf("there is no component %q: choose from %s", name, strings.Join(Names(), ", "))
+			return nil, fmt.Errorf("there is no component %q: choose from %s", name, strings.Join(append(Names(), Extras()...), ", "))
 		}
 		component, err := make(root)
 		if err != nil {
@@ -75,5 +77,8 @@ func New(root string, names []string) ([]Component, error) {
 	return components, nil
 }
 
-// Names are all components in their order.
+// Extras are components that come only when they are named.
+func Extras() []string { return []string{CSI} }
+
+// Names are the components that come by default, in their order.
 func Names() []string { return []string{Kubernetes, KubeVirt, CDI, Slipway} }

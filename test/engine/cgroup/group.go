@@ -162,7 +162,7 @@ func processesBelow(dir string) ([]int, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read: %w", err)
 		}
 		for _, field := range strings.Fields(string(text)) {
 			process, err := strconv.Atoi(field)

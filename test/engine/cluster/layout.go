@@ -30,6 +30,13 @@ func (l Layout) Manifests() string { return filepath.Join(l.Dir, "manifests") }
 // Nodes has a directory for each node.
 func (l Layout) Nodes() string { return filepath.Join(l.Dir, "nodes") }
 
+// Volumes is a directory that every node sees at [VolumesDir]: storage that is
+// the same wherever a pod runs.
+func (l Layout) Volumes() string { return filepath.Join(l.Dir, "volumes") }
+
+// VolumesDir is where nodes see the directory of volumes.
+const VolumesDir = "/var/lib/engine-volumes"
+
 // Root is what a node sees as /.
 func (l Layout) Root(node string) string { return filepath.Join(l.Nodes(), node, "root") }
 

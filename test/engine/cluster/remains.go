@@ -102,7 +102,7 @@ func (l Layout) observe(group cgroup.Group) (remains, error) {
 // files are the run's own entries that are there.
 func (l Layout) files() []string {
 	var found []string
-	for _, path := range []string{l.State(), l.Kubeconfig(), l.Socket(), l.Manifests(), l.Nodes()} {
+	for _, path := range []string{l.State(), l.Kubeconfig(), l.Socket(), l.Manifests(), l.Nodes(), l.Volumes()} {
 		if _, err := os.Lstat(path); err == nil {
 			found = append(found, path)
 		}
@@ -180,9 +180,13 @@ func (l Layout) owns(device, backing string, roots []string) bool {
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(roots, func(root string) bool {
+	places := []string{filepath.Join(l.Volumes(), strings.TrimPrefix(backing, VolumesDir))}
+	for _, root := range roots {
+		places = append(places, filepath.Join(root, backing))
+	}
+	return slices.ContainsFunc(places, func(place string) bool {
 		var info unix.Stat_t
-		err := unix.Stat(filepath.Join(root, backing), &info)
+		err := unix.Stat(place, &info)
 		return err == nil && info.Ino == status.Inode && info.Dev == status.Device
 	})
 }

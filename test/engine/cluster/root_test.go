@@ -107,7 +107,7 @@ func TestOnlyTheFirstNodeRunsTheControlPlane(t *testing.T) {
 				t.Errorf("leads to %q, want %q", spec.API, tc.api)
 			}
 			for _, b := range spec.Binds {
-				if b.Writable {
+				if b.Writable && !strings.HasPrefix(b.Source, "/d/") {
 					t.Errorf("the node may write to the host's %s", b.Source)
 				}
 			}

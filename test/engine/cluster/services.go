@@ -40,7 +40,7 @@ func (l Layout) spec(plan network.Plan, n network.Node, hierarchies []cgroup.Hie
 		return node.Spec{}, fmt.Errorf("plan the network of %s: %w", n.Name, err)
 	}
 	s := node.Spec{
-		Name: n.Name, Root: l.Root(n.Name), Binds: append(shown(), binds...), Settings: settings,
+		Name: n.Name, Root: l.Root(n.Name), Binds: append(l.shown(), binds...), Settings: settings,
 		Hierarchies: hierarchies, Links: addresses, Services: worker(n),
 	}
 	if first {
@@ -50,9 +50,10 @@ func (l Layout) spec(plan network.Plan, n network.Node, hierarchies []cgroup.Hie
 	return s, nil
 }
 
-// shown is what a node sees of the host: its programs.
-func shown() []node.Bind {
+// shown is what a node sees of the host: its programs, and the common volumes.
+func (l Layout) shown() []node.Bind {
 	return []node.Bind{
+		{Source: l.Volumes(), Target: VolumesDir, Writable: true},
 		{Source: "/usr", Target: "/usr"},
 		{Source: "/etc/alternatives", Target: "/etc/alternatives"},
 		{Source: "/etc/ssl", Target: "/etc/ssl"},

@@ -182,6 +182,9 @@ func (r *run) writeNodes(hierarchies []cgroup.Hierarchy) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(r.layout.Volumes(), 0o755); err != nil {
+		return fmt.Errorf("make the directory of volumes: %w", err)
+	}
 	for _, n := range r.plan.Nodes {
 		if err := r.layout.makeRoot(r.plan, n); err != nil {
 			return err

@@ -39,7 +39,7 @@ func newBuild(s *settings) *cobra.Command {
 
 func componentFlag(cmd *cobra.Command, components *[]string) {
 	cmd.Flags().StringSliceVar(components, "components", catalog.Names(), "parts of the engine")
-	_ = cmd.RegisterFlagCompletionFunc("components", cobra.FixedCompletions(catalog.Names(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("components", cobra.FixedCompletions(append(catalog.Names(), catalog.Extras()...), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // made is what a build resulted in.

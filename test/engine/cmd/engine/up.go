@@ -82,7 +82,7 @@ func (s *settings) up(ctx context.Context, out io.Writer, f upFlags) error {
 // installers are those of the components that are more than images.
 func installers(names []string) []install.Component {
 	var chosen []install.Component
-	for _, component := range []install.Component{install.KubeVirt, install.CDI} {
+	for _, component := range []install.Component{install.CSI, install.KubeVirt, install.CDI} {
 		if slices.Contains(names, component.Name) {
 			chosen = append(chosen, component)
 		}

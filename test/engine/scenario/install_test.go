@@ -4,10 +4,13 @@ package scenario
 
 import (
 	"context"
+	"embed"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -20,6 +23,8 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
+	"slipway.dev/slipway/config/crd"
+	nodecrd "slipway.dev/slipway/local/node/crd"
 	"slipway.dev/slipway/test/engine/apply"
 )
 
@@ -45,6 +50,10 @@ func (p *platform) install(t *testing.T) {
 	must(t, err)
 	applier, err := apply.New(config)
 	must(t, err)
+	must(t, applier.ApplyFiles(t.Context(), definitions(t)))
+	if !p.hasDummyLinks(t) {
+		must(t, applier.ApplyFiles(t.Context(), bridgePolicy))
+	}
 	must(t, applier.Apply(t.Context(), apply.Stage{Name: "slipway", Objects: rendered(t)}))
 	p.eventually(t, patience, "DVCR is ready", func(ctx context.Context) error {
 		set := &appsv1.StatefulSet{}
@@ -68,6 +77,35 @@ func all(ready int32, wanted *int32) error {
 		return fmt.Errorf("%d replicas are ready", ready)
 	}
 	return nil
+}
+
+// bridgePolicy stands in for a kernel's dummy links.
+//
+//go:embed bridge.yaml
+var bridgePolicy embed.FS
+
+// hasDummyLinks tries to make one in the node.
+func (p *platform) hasDummyLinks(t *testing.T) bool {
+	t.Helper()
+	cmd, err := p.layout.Enter(p.node, "sh", "-c", "ip link add slipway-try type dummy && ip link del slipway-try")
+	must(t, err)
+	return cmd.Run() == nil
+}
+
+// definitions are those of the CSI snapshots, which a cluster has from its CSI driver, and Slipway's own.
+func definitions(t *testing.T) fs.FS {
+	t.Helper()
+	all := fstest.MapFS{}
+	for pattern, files := range map[string]fs.FS{"snapshot.storage.*.yaml": nodecrd.Files, "gitops.slipway.dev_*.yaml": crd.Files} {
+		names, err := fs.Glob(files, pattern)
+		must(t, err)
+		for _, name := range names {
+			text, err := fs.ReadFile(files, name)
+			must(t, err)
+			all[name] = &fstest.MapFile{Data: text}
+		}
+	}
+	return all
 }
 
 // rendered is config/default under the overlay.

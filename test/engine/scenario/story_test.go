@@ -3,16 +3,21 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -35,8 +40,8 @@ func TestStory(t *testing.T) {
 	p.install(t)
 	p.tenant(t)
 	demo := p.serveImage(t)
-	url, local := p.serveGit(t, demo)
-	p.follow(t, url)
+	remote, local := p.serveGit(t, demo)
+	p.follow(t, remote)
 	repo := clone(t, local)
 	all := scenarios{
 		{"a guest booted from Git with its user data applied", "the same", "the image comes in by a pod, the disk is filled by CDI", func(t *testing.T) {
@@ -46,7 +51,7 @@ func TestStory(t *testing.T) {
 			}
 			p.guest(t, "echo precious > /data/precious && sync")
 		}},
-		{"a core more waits for a restart, which applies it", "the same", "", func(t *testing.T) { moreCores(t, p, repo) }},
+		{"a core more waits for a restart, which applies it", "the same", "by an operation; cores are requested in part, the node has two", func(t *testing.T) { moreCores(t, p, repo) }},
 		{"the controllers killed in mid-import", "the process killed as soon as the import runs", "the import's pod goes on; on one machine the import begins anew", func(t *testing.T) {
 			importOutlivesControllers(t, p)
 		}},
@@ -101,21 +106,39 @@ func (p *platform) serveGit(t *testing.T, demo samples.Demo) (inside, outside st
 	tree, err := demo.Tree()
 	must(t, err)
 	bare := filepath.Join(p.dir, "demo.git")
-	must(t, gitserver.InitDemo(t.Context(), bare, tree))
+	must(t, gitserver.InitDemo(t.Context(), bare, modest(t, tree)))
 	server, err := gitserver.New(gitserver.Options{})
 	must(t, err)
 	must(t, server.AddBare("demo", bare))
 	must(t, server.Start(t.Context()))
 	t.Cleanup(func() { _ = server.Close() })
-	at := p.expose(t, strings.TrimSuffix(strings.TrimPrefix(server.URL("demo"), "http://"), "/demo.git"))
+	own, err := url.Parse(strings.TrimSuffix(server.URL("demo"), "/demo.git"))
+	must(t, err)
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(own) }}) // it answers to its own name only
+	t.Cleanup(proxy.Close)
+	at := p.expose(t, strings.TrimPrefix(proxy.URL, "http://"))
 	return "http://" + at + "/demo.git", server.URL("demo")
 }
 
+// modest has the machine ask for a part of its cores only: a node of two would not schedule two whole ones.
+func modest(t *testing.T, tree fs.FS) fs.FS {
+	t.Helper()
+	out := fstest.MapFS{}
+	names, err := fs.Glob(tree, "*")
+	must(t, err)
+	for _, name := range names {
+		text, err := fs.ReadFile(tree, name)
+		must(t, err)
+		out[name] = &fstest.MapFile{Data: bytes.ReplaceAll(text, []byte("coreFraction: 100%"), []byte("coreFraction: 20%")), Mode: 0o644}
+	}
+	return out
+}
+
 // follow has an Environment apply the repository.
-func (p *platform) follow(t *testing.T, url string) {
+func (p *platform) follow(t *testing.T, remote string) {
 	t.Helper()
 	named := metav1.ObjectMeta{Namespace: namespace, Name: "demo"}
-	p.ensure(t, &v1alpha1.GitRepository{ObjectMeta: named, Spec: v1alpha1.GitRepositorySpec{URL: url, Interval: metav1.Duration{Duration: 2 * time.Second}}})
+	p.ensure(t, &v1alpha1.GitRepository{ObjectMeta: named, Spec: v1alpha1.GitRepositorySpec{URL: remote, Interval: metav1.Duration{Duration: 2 * time.Second}}})
 	p.ensure(t, &v1alpha1.Environment{ObjectMeta: named, Spec: v1alpha1.EnvironmentSpec{
 		SourceRef: v1alpha1.SourceReference{Kind: v1alpha1.GitRepositoryKind, Name: "demo"}, TargetNamespace: namespace, ServiceAccountName: "tenant",
 	}})

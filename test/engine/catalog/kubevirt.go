@@ -15,13 +15,9 @@ import (
 	"slipway.dev/slipway/test/engine/kubevirt"
 )
 
-// virtualizationSuite has the libvirt 11 that KubeVirt v1.7 is made for: older
-// ones refuse to migrate a guest together with its disks.
-const virtualizationSuite = "trixie"
-
 // virtualizationPackages are what launcher and handler find around them.
 var virtualizationPackages = []string{
-	"libvirt-daemon", "libvirt-daemon-log", "libvirt-daemon-driver-qemu", "libvirt-clients", "qemu-system-x86", "qemu-utils", "seabios", "ovmf",
+	"libvirt-daemon", "libvirt-daemon-driver-qemu", "libvirt-clients", "qemu-system-x86", "qemu-utils", "seabios", "ovmf",
 	"xorriso", "iproute2", "iptables", "nftables", "passt", "procps", "util-linux", "ca-certificates",
 }
 
@@ -88,7 +84,7 @@ func virtualizationImage(name string, programs ...string) (image.Recipe, error) 
 		return image.Recipe{}, err
 	}
 	recipe := image.Recipe{
-		Name: name, Suite: virtualizationSuite, Packages: virtualizationPackages, Programs: map[string]string{}, Files: files,
+		Name: name, Packages: virtualizationPackages, Programs: map[string]string{}, Files: files,
 		Config: ocispec.ImageConfig{
 			Entrypoint: []string{"/usr/bin/" + name},
 			Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},

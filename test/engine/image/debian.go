@@ -1,7 +1,6 @@
 package image
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,8 +15,8 @@ import (
 	"slipway.dev/slipway/internal/ociarchive"
 )
 
-// Suite of Debian that images are made of when they name none.
-const Suite = "bookworm"
+// suite of Debian that the images are made of.
+const suite = "bookworm"
 
 // excluded is what no image needs, and what differs from one run to the next.
 var excluded = []string{
@@ -43,12 +42,11 @@ var system = []ociarchive.Entry{
 // debian makes a layer of packages with all that they depend on.
 func (c *Cache) debian(ctx context.Context, r Recipe) (ociarchive.Layer, error) {
 	packages := slices.Sorted(slices.Values(r.Packages))
-	suite := cmp.Or(r.Suite, Suite)
 	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %q %q", suite, packages, excluded)))
 	name := suite + "-" + hex.EncodeToString(sum[:])[:keyLength]
 	return c.layer(ctx, name, func(path string) (ociarchive.Layer, error) {
 		started := time.Now()
-		layer, err := c.bootstrap(ctx, path, suite, packages)
+		layer, err := c.bootstrap(ctx, path, packages)
 		if err == nil {
 			c.report(Step{Image: r.Name + " (packages)", Took: time.Since(started)})
 		}
@@ -56,13 +54,13 @@ func (c *Cache) debian(ctx context.Context, r Recipe) (ociarchive.Layer, error) 
 	})
 }
 
-func (c *Cache) bootstrap(ctx context.Context, path, suite string, packages []string) (ociarchive.Layer, error) {
+func (c *Cache) bootstrap(ctx context.Context, path string, packages []string) (ociarchive.Layer, error) {
 	root, err := os.MkdirTemp(c.dir, "root-")
 	if err != nil {
 		return ociarchive.Layer{}, fmt.Errorf("make room for packages: %w", err)
 	}
 	defer os.RemoveAll(root) //nolint:errcheck // the next build does not look there
-	if err := debootstrap(ctx, root, suite, packages); err != nil {
+	if err := debootstrap(ctx, root, packages); err != nil {
 		return ociarchive.Layer{}, err
 	}
 	entries, err := ociarchive.Tree(root, func(name string) bool { return slices.Contains(excluded, name) })
@@ -74,7 +72,7 @@ func (c *Cache) bootstrap(ctx context.Context, path, suite string, packages []st
 
 // debootstrap runs in namespaces of its own: it mounts, and what it starts may
 // outlive it.
-func debootstrap(ctx context.Context, root, suite string, packages []string) error {
+func debootstrap(ctx context.Context, root string, packages []string) error {
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
 		"debootstrap", "--variant=minbase", "--include="+strings.Join(packages, ","), suite, filepath.Join(root))
 	// The date of a password's last change is part of the image.

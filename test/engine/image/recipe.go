@@ -31,8 +31,6 @@ type Recipe struct {
 	Name string
 	// Packages of Debian, with all that they depend on; empty begins with nothing.
 	Packages []string
-	// Suite of Debian that the packages are of; empty takes [Suite].
-	Suite string
 	// Programs by their paths in the image; the values name built binaries.
 	Programs map[string]string
 	// Capabilities of programs, by their paths in the image.

@@ -81,7 +81,7 @@ func Tree(dir string, skip func(name string) bool) ([]Entry, error) {
 		}
 		relative, err := filepath.Rel(dir, source)
 		if err != nil {
-			return err
+			return fmt.Errorf("name %s: %w", source, err)
 		}
 		name := filepath.ToSlash(relative)
 		if skip != nil && skip(name) {
@@ -105,7 +105,7 @@ func Tree(dir string, skip func(name string) bool) ([]Entry, error) {
 func read(name, source string, d fs.DirEntry) (Entry, bool, error) {
 	info, err := d.Info()
 	if err != nil {
-		return Entry{}, false, err
+		return Entry{}, false, fmt.Errorf("look at %s: %w", source, err)
 	}
 	kind := info.Mode().Type()
 	if kind != 0 && kind != fs.ModeDir && kind != fs.ModeSymlink {

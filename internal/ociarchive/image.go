@@ -43,7 +43,7 @@ func (i Image) WriteFile(file string) error {
 	}
 	defer f.Close()
 	if err := i.Write(f); err != nil {
-		os.Remove(unfinished)
+		_ = os.Remove(unfinished)
 		return err
 	}
 	if err := f.Close(); err != nil {

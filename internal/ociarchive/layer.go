@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +35,7 @@ func WriteLayer(file string, entries []Entry) (Layer, error) {
 	unfinished := file + ".part"
 	layer, err := writeLayer(unfinished, entries)
 	if err != nil {
-		os.Remove(unfinished)
+		_ = os.Remove(unfinished)
 		return Layer{}, fmt.Errorf("write layer %s: %w", file, err)
 	}
 	if err := os.Rename(unfinished, file); err != nil {
@@ -47,7 +48,7 @@ func WriteLayer(file string, entries []Entry) (Layer, error) {
 func writeLayer(file string, entries []Entry) (Layer, error) {
 	f, err := os.Create(file)
 	if err != nil {
-		return Layer{}, err
+		return Layer{}, fmt.Errorf("begin: %w", err)
 	}
 	defer f.Close()
 	sum := sha256.New()
@@ -58,17 +59,14 @@ func writeLayer(file string, entries []Entry) (Layer, error) {
 			return Layer{}, err
 		}
 	}
-	if err := archive.Close(); err != nil {
-		return Layer{}, err
-	}
-	if err := buffer.Flush(); err != nil {
-		return Layer{}, err
+	if err := errors.Join(archive.Close(), buffer.Flush()); err != nil {
+		return Layer{}, fmt.Errorf("end: %w", err)
 	}
 	info, err := f.Stat()
-	if err != nil {
-		return Layer{}, err
+	if err := errors.Join(err, f.Close()); err != nil {
+		return Layer{}, fmt.Errorf("end: %w", err)
 	}
-	return Layer{Digest: digest.NewDigest(digest.SHA256, sum), Size: info.Size()}, f.Close()
+	return Layer{Digest: digest.NewDigest(digest.SHA256, sum), Size: info.Size()}, nil
 }
 
 func (e Entry) write(archive *tar.Writer) error {

@@ -210,4 +210,3 @@ func compareGolden(t *testing.T, name string, object any) {
 		t.Errorf("%s differs, run with -update when that is right (-want +got):\n%s", path, diff)
 	}
 }
-

@@ -35,7 +35,7 @@ type figure struct {
 	CPU    float64 `json:"cpuMilliseconds"`
 	Wall   float64 `json:"wallMilliseconds"`
 	Waited float64 `json:"waitedMilliseconds"` // for locks: what keeps two renders from running at the same time
-	Ratio  float64 `json:"ratio,omitempty"` // to kustomize, CPU for one at a time, wall for two
+	Ratio  float64 `json:"ratio,omitempty"`    // to kustomize, CPU for one at a time, wall for two
 	Target string  `json:"target,omitempty"`
 }
 

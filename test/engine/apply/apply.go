@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -72,7 +71,10 @@ func (a *Applier) applyOne(ctx context.Context, object *unstructured.Unstructure
 		last = a.send(ctx, object.DeepCopy(), subresource)
 		return !meta.IsNoMatchError(last), nil
 	})
-	if err := cmp.Or(last, err); err != nil {
+	if last != nil {
+		err = last
+	}
+	if err != nil {
 		return fmt.Errorf("apply %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
 	}
 	return nil

@@ -16,7 +16,7 @@ LINK := -s -w -X slipway.dev/slipway/internal/version.Version=$(VERSION)
 TOOL := go tool -modfile=tools/go.mod
 SOURCES := $(shell find . -name '*.go' -not -path './.*' -not -name '*_test.go' 2>/dev/null) go.mod go.sum
 
-.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk images e2e e2e-engine-fast bin/engine engine-up engine-down packages test-packages clean
+.PHONY: help run build test lint generate verify bench bench-source bench-render bench-disk images e2e e2e-engine e2e-engine-fast bin/engine engine-up engine-down packages test-packages clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -70,6 +70,10 @@ engine-up: bin/engine ## bring up stock KubeVirt on a Kubernetes of its own; nee
 
 engine-down: bin/engine ## take it down; nothing stays but what was built
 	bin/engine down
+
+e2e-engine: bin/engine packages $(IMAGE) ## run the scenarios on stock KubeVirt; needs root
+	trap '$(CURDIR)/bin/engine down' EXIT; bin/engine up && cd test/engine && \
+		SLIPWAY_ENGINE_DIR=$(CACHE)/engine/run SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go test -v -count=1 -timeout 60m -tags e2e ./scenario
 
 e2e-engine-fast: test-packages bin/slipway-controlplane ## show Slipway's objects to stock KubeVirt's and CDI's control planes
 	@hack/install-packages.sh qemu-utils iproute2

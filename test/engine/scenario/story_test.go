@@ -57,10 +57,10 @@ func TestStory(t *testing.T) {
 		}},
 		{"the controllers killed: the guest runs on", "the same, and QEMU is adopted", "", func(t *testing.T) { controllersKilled(t, p) }},
 		{"virt-handler killed: the guest runs on", "-", "one machine has none", func(t *testing.T) { handlerKilled(t, p) }},
-		{"QEMU killed: the machine starts again", "the same", "", func(t *testing.T) { guestKilled(t, p, "^/usr/[a-z/]*qemu-") }},
-		{"virt-launcher killed: the machine starts again", "-", "one machine has none", func(t *testing.T) { guestKilled(t, p, "virt-launcher-monitor") }},
 		{"removing the machine retains its disk; a revert brings both together again", "the same", "", func(t *testing.T) { removeAndRevert(t, p, repo) }},
 		{"bad input is told clearly, harms nothing and heals", "the same inputs", "", func(t *testing.T) { badInputs(t, p, repo, demo.ImageURL) }},
+		{"QEMU killed: the machine starts again", "the same", "", func(t *testing.T) { guestKilled(t, p, "^/usr/[a-z/]*qemu-") }},
+		{"virt-launcher killed: the machine starts again", "-", "one machine has none", func(t *testing.T) { guestKilled(t, p, "virt-launcher-monitor") }},
 	}
 	all.run(t)
 }

@@ -74,14 +74,19 @@ func (c *Cache) bootstrap(ctx context.Context, path string, packages []string) (
 // outlive it.
 func debootstrap(ctx context.Context, root string, packages []string) error {
 	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
-		"debootstrap", "--variant=minbase", "--include="+strings.Join(packages, ","), suite, filepath.Join(root))
+		"debootstrap", "--variant=minbase", "--include="+strings.Join(packages, ","), suite, root)
 	// The date of a password's last change is part of the image.
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=86400", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
-	output, err := cmd.CombinedOutput()
-	if err != nil {
-		const most = 2000
-		text := string(output)
-		return fmt.Errorf("install packages by debootstrap: %w: …%s", err, text[max(0, len(text)-most):])
+	if output, err := cmd.CombinedOutput(); err != nil {
+		// The log goes with the directory; it has the words of the package that failed.
+		log, _ := os.ReadFile(filepath.Join(root, "debootstrap", "debootstrap.log"))
+		return fmt.Errorf("install packages by debootstrap: %w: …%s\n…%s", err, ending(output), ending(log))
 	}
 	return nil
+}
+
+// ending is the last of a text, where the reason of a failure is.
+func ending(text []byte) []byte {
+	const most = 1500
+	return text[max(0, len(text)-most):]
 }

@@ -7,11 +7,13 @@ import (
 )
 
 // volumePackages are what the driver copies files and attaches devices with.
-var volumePackages = []string{"coreutils", "util-linux"}
+var volumePackages = []string{"coreutils", "mount"}
 
 // storage is volumes with snapshots, clones and expansion.
 func storage(root string) (Component, error) {
-	images := []image.Recipe{service(csi.Driver, volumePackages...)}
+	driver := service(csi.Driver, volumePackages...)
+	driver.Config.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	images := []image.Recipe{driver}
 	for _, sidecar := range []string{csi.SnapshotController, csi.Snapshotter, csi.Resizer} {
 		images = append(images, service(sidecar))
 	}

@@ -162,6 +162,9 @@ func (d *Driver) detach(ctx context.Context, id string) error {
 	return err
 }
 
+// podsDir is below where kubelet has pods' volumes mounted. A node may have its devices by mounts, too.
+const podsDir = "/var/lib/kubelet/"
+
 // bound tells whether a device is somewhere in a pod, which may not have opened it yet.
 func bound(device string) (bool, error) {
 	table, err := os.ReadFile("/proc/self/mountinfo")
@@ -169,7 +172,7 @@ func bound(device string) (bool, error) {
 		return false, fmt.Errorf("read the mount table: %w", err)
 	}
 	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 4 && fields[3] == "/"+filepath.Base(device) {
+		if fields := strings.Fields(line); len(fields) > 4 && fields[3] == "/"+filepath.Base(device) && strings.HasPrefix(fields[4], podsDir) {
 			return true, nil
 		}
 	}

@@ -124,7 +124,7 @@ func handlerKilled(t *testing.T, p *platform) {
 
 // guestKilled: whatever dies of the machine, it starts again, with its data.
 func guestKilled(t *testing.T, p *platform, pattern string) {
-	boots := p.guest(t, "cat /data/boots")
+	boots := p.guest(t, "sync && cat /data/boots") // or the counter that was read dies with the guest
 	p.killInside(t, pattern)
 	p.eventually(t, 2*patience, "the machine boots again", func(ctx context.Context) error {
 		got, err := p.run(ctx, "cat /data/boots")

@@ -244,17 +244,17 @@ func TestPolicies(t *testing.T) {
 		phase   v1alpha2.MachinePhase
 	}{
 		"always on, gone":          {v1alpha2.AlwaysOnPolicy, gone, actions{start}, v1alpha2.MachineStarting},
-		"always on, shut down":     {v1alpha2.AlwaysOnPolicy, shutDown, actions{start}, v1alpha2.MachineStarting},
-		"always on, reset":         {v1alpha2.AlwaysOnPolicy, reset, actions{start}, v1alpha2.MachineStarting},
-		"always on, died":          {v1alpha2.AlwaysOnPolicy, died, actions{start}, v1alpha2.MachineStarting},
+		"always on, shut down":     {v1alpha2.AlwaysOnPolicy, shutDown, actions{stop, start}, v1alpha2.MachineStarting},
+		"always on, reset":         {v1alpha2.AlwaysOnPolicy, reset, actions{stop, start}, v1alpha2.MachineStarting},
+		"always on, died":          {v1alpha2.AlwaysOnPolicy, died, actions{stop, start}, v1alpha2.MachineStarting},
 		"manual, gone":             {v1alpha2.ManualPolicy, gone, nil, v1alpha2.MachineStopped},
 		"manual, shut down":        {v1alpha2.ManualPolicy, shutDown, nil, v1alpha2.MachineStopped},
-		"manual, reset":            {v1alpha2.ManualPolicy, reset, actions{start}, v1alpha2.MachineStarting},
+		"manual, reset":            {v1alpha2.ManualPolicy, reset, actions{stop, start}, v1alpha2.MachineStarting},
 		"manual, died":             {v1alpha2.ManualPolicy, died, nil, v1alpha2.MachineStopped},
 		"unless stopped, gone":     {v1alpha2.AlwaysOnUnlessStoppedManually, gone, nil, v1alpha2.MachineStopped},
 		"unless stopped, shutdown": {v1alpha2.AlwaysOnUnlessStoppedManually, shutDown, nil, v1alpha2.MachineStopped},
-		"unless stopped, reset":    {v1alpha2.AlwaysOnUnlessStoppedManually, reset, actions{start}, v1alpha2.MachineStarting},
-		"unless stopped, died":     {v1alpha2.AlwaysOnUnlessStoppedManually, died, actions{start}, v1alpha2.MachineStarting},
+		"unless stopped, reset":    {v1alpha2.AlwaysOnUnlessStoppedManually, reset, actions{stop, start}, v1alpha2.MachineStarting},
+		"unless stopped, died":     {v1alpha2.AlwaysOnUnlessStoppedManually, died, actions{stop, start}, v1alpha2.MachineStarting},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -344,7 +344,7 @@ func TestBriefLifeRests(t *testing.T) {
 	}
 	w.clock.SetTime(w.clock.Now().Add(10 * time.Second))
 	w.settle()
-	w.expectRequests(start)
+	w.expectRequests(stop, start)
 }
 
 func cores(n int32) func(*v1alpha2.VirtualMachine) {
@@ -425,7 +425,7 @@ func TestGuestResetBringsTheChange(t *testing.T) {
 	w.settle()
 	w.end(kubevirtv1.Succeeded, reasonGuestReset)
 	w.settle()
-	w.expectRequests(start)
+	w.expectRequests(stop, start)
 	if w.templateCores() != 4 {
 		t.Error("the guest starts again without the change")
 	}

@@ -76,10 +76,12 @@ func (e *engineer) act(ctx context.Context, s *scope, action power.Action) flow.
 	return e.clearWhen(ctx, s, action != power.Stop)
 }
 
-// requests are the state changes that make KubeVirt do the action.
+// requests are the state changes that make KubeVirt do the action. An instance
+// that has ended by itself is stopped first all the same: under the run strategy
+// Manual KubeVirt never starts another one while it is there.
 func requests(action power.Action, instance *kubevirtv1.VirtualMachineInstance) []kubevirtv1.VirtualMachineStateChangeRequest {
 	var list []kubevirtv1.VirtualMachineStateChangeRequest
-	if action == power.Stop || action == power.Restart {
+	if action != power.Start || instance != nil && instance.IsFinal() {
 		uid := instance.UID
 		list = append(list, kubevirtv1.VirtualMachineStateChangeRequest{Action: kubevirtv1.StopRequest, UID: &uid})
 	}

@@ -36,6 +36,7 @@ import (
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/reconcilers/admission"
 	"slipway.dev/slipway/reconcilers/keyring"
+	"slipway.dev/slipway/test/program"
 )
 
 // TestImports: images come in by pods and by upload, each with a login that can do no more than it must, whatever is killed
@@ -44,7 +45,7 @@ func TestImports(t *testing.T) {
 	w := newWorld(t)
 	w.o.certDir = filepath.Join(t.TempDir(), "mounted")
 	w.o.garbageSchedule = "@every 1s"
-	binary := w.build("slipway-controller")
+	binary := program.Build(w, "slipway-controller")
 	kill := w.execute(binary)
 	w.playKubelet()
 	dvcr := w.startDVCR()
@@ -77,16 +78,6 @@ func TestImports(t *testing.T) {
 	w.upload(raw)
 	w.tenantLogsInAsReader(dvcr)
 	w.collected(dvcr)
-}
-
-// build builds one of the commands.
-func (w world) build(name string) string {
-	w.Helper()
-	path := filepath.Join(w.TempDir(), name)
-	if out, err := exec.CommandContext(w.Context(), "go", "build", "-o", path, "slipway.dev/slipway/cmd/"+name).CombinedOutput(); err != nil {
-		w.Fatalf("build %s: %v: %s", name, err, out)
-	}
-	return path
 }
 
 // execute runs the controllers in a process of their own until the test ends or they are killed.
@@ -209,7 +200,7 @@ func (w world) runImporter(d dvcr, pod *corev1.Pod, repository string) {
 	}
 	pod.Status.Phase = corev1.PodRunning
 	must(w.T, w.client.Status().Update(w.Context(), pod))
-	cmd := exec.CommandContext(w.Context(), w.build("slipway-dvcr"), "import", "--order", order, "--dir", dir, "--termination-log", report, "--metrics-address", "127.0.0.1:0")
+	cmd := exec.CommandContext(w.Context(), program.Build(w, "slipway-dvcr"), "import", "--order", order, "--dir", dir, "--termination-log", report, "--metrics-address", "127.0.0.1:0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.Fatalf("import: %v: %s", err, out)
 	}

@@ -30,6 +30,7 @@ import (
 	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/image/intake/intaketest"
 	"slipway.dev/slipway/test/kubetest"
+	"slipway.dev/slipway/test/program"
 )
 
 var _ intake.Runner = (*Runner)(nil)
@@ -138,10 +139,7 @@ func (w *world) ensure(t *testing.T, j importer.Job, want importer.Phase) import
 
 // TestImportInPod plays a kubelet that runs the real program on the order in the Secret.
 func TestImportInPod(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "slipway-dvcr")
-	if out, err := exec.Command("go", "build", "-o", binary, "slipway.dev/slipway/cmd/slipway-dvcr").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v: %s", err, out)
-	}
+	binary := program.Build(t, "slipway-dvcr")
 	raw := make([]byte, 1<<20)
 	raw[510], raw[511] = 0x55, 0xaa
 	web := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(raw) }))

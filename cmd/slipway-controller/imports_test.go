@@ -43,6 +43,7 @@ import (
 func TestImports(t *testing.T) {
 	w := newWorld(t)
 	w.o.certDir = filepath.Join(t.TempDir(), "mounted")
+	w.o.garbageSchedule = "never"
 	binary := program.Build(w, "slipway-controller")
 	kill := w.execute(binary)
 	w.playKubelet()
@@ -143,13 +144,6 @@ func (w world) secret(name string) map[string][]byte {
 }
 
 // client logs in at a registry as somebody.
-func (w world) registryAs(c registry.Credentials) *registry.Client {
-	w.Helper()
-	with, err := trust(w.secret(keyring.CertificateSecret)["ca.crt"])
-	must(w.T, err)
-	return registry.NewClient(w.o.registryAddress, c, with...)
-}
-
 func (w world) image(name string, source v1alpha2.VirtualImageDataSource) *v1alpha2.VirtualImage {
 	w.Helper()
 	image := &v1alpha2.VirtualImage{ObjectMeta: metav1.ObjectMeta{Namespace: "store", Name: name}, Spec: v1alpha2.VirtualImageSpec{

@@ -143,7 +143,6 @@ func (w world) secret(name string) map[string][]byte {
 	return secret.Data
 }
 
-// client logs in at a registry as somebody.
 func (w world) image(name string, source v1alpha2.VirtualImageDataSource) *v1alpha2.VirtualImage {
 	w.Helper()
 	image := &v1alpha2.VirtualImage{ObjectMeta: metav1.ObjectMeta{Namespace: "store", Name: name}, Spec: v1alpha2.VirtualImageSpec{

@@ -28,6 +28,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	testclock "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
+	"oras.land/oras-go/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
@@ -39,11 +40,11 @@ import (
 )
 
 // TestImports: images come in by pods and by upload, each with a login that can do no more than it must, whatever is killed
-// meanwhile. The kubelet is the test, the rest is real.
+// meanwhile; and what no object needs is collected. The kubelet is the test, the rest is real.
 func TestImports(t *testing.T) {
 	w := newWorld(t)
 	w.o.certDir = filepath.Join(t.TempDir(), "mounted")
-	w.o.garbageSchedule = "never"
+	w.o.garbageSchedule = "@every 1s"
 	binary := program.Build(w, "slipway-controller")
 	kill := w.execute(binary)
 	w.playKubelet()
@@ -76,6 +77,7 @@ func TestImports(t *testing.T) {
 
 	w.upload(raw)
 	w.tenantLogsInAsReader(dvcr)
+	w.collected(dvcr)
 }
 
 // execute runs the controllers in a process of their own until the test ends or they are killed.
@@ -98,6 +100,9 @@ func (w world) execute(binary string) (kill func()) {
 		err := cmd.Wait()
 		select {
 		case <-killed:
+			if w.Failed() {
+				w.Logf("the controllers said at last:\n%s", log.String()[max(0, log.Len()-4000):])
+			}
 		default:
 			w.ended <- fmt.Errorf("%w\n%s", err, log.String()[max(0, log.Len()-4000):])
 		}
@@ -141,6 +146,14 @@ func (w world) secret(name string) map[string][]byte {
 		return w.client.Get(ctx, client.ObjectKey{Namespace: w.o.namespace, Name: name}, secret)
 	})
 	return secret.Data
+}
+
+// client logs in at a registry as somebody.
+func (w world) registryAs(c registry.Credentials) *registry.Client {
+	w.Helper()
+	with, err := trust(w.secret(keyring.CertificateSecret)["ca.crt"])
+	must(w.T, err)
+	return registry.NewClient(w.o.registryAddress, c, with...)
 }
 
 func (w world) image(name string, source v1alpha2.VirtualImageDataSource) *v1alpha2.VirtualImage {
@@ -199,7 +212,7 @@ func (w world) runImporter(d dvcr, pod *corev1.Pod, repository string) {
 	must(w.T, w.client.Get(w.Context(), client.ObjectKeyFromObject(pod), pod)) // the same pod as before the restart
 	pod.Status.Phase = corev1.PodSucceeded
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "dvcr-importer", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-		Message: string(text), FinishedAt: metav1.NewTime(time.Now().Add(-20 * time.Second)), // it stays for half a minute
+		Message: string(text), FinishedAt: metav1.NewTime(time.Now().Add(-time.Hour)), // while no controller ran
 	}}}}
 	must(w.T, w.client.Status().Update(w.Context(), pod))
 }
@@ -265,6 +278,32 @@ func (w world) tenantLogsInAsReader(d dvcr) {
 		}
 		return fmt.Errorf("%d Secrets, none of them the login", len(secrets.Items))
 	})
+}
+
+// collected puts there what no object needs, and waits until it is gone. It looks into the store: whoever asks the
+// registry for a tag uses it, and what is used is kept.
+func (w world) collected(d dvcr) {
+	w.Helper()
+	all := w.registryAs(d.Key().Controller())
+	repository, err := all.Repository("vi/store/forgotten")
+	must(w.T, err)
+	manifest, err := oras.PackManifest(w.Context(), repository, oras.PackManifestVersion1_1, "test/garbage", oras.PackManifestOptions{})
+	must(w.T, err)
+	must(w.T, repository.Tag(w.Context(), manifest, "u1"))
+	d.clock.SetTime(d.clock.Now().Add(100 * 24 * time.Hour)) // past every grace
+	w.eventually("the garbage gone", func(ctx context.Context) error {
+		if tags, err := d.Inventory().Tags(ctx, "vi/store/forgotten"); err == nil && len(tags) > 0 {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+	kept, err := all.Repository("vi/store/sample")
+	must(w.T, err)
+	image := &v1alpha2.VirtualImage{}
+	must(w.T, w.client.Get(w.Context(), client.ObjectKey{Namespace: "store", Name: "sample"}, image))
+	if _, err := kept.Resolve(w.Context(), string(image.UID)); err != nil {
+		w.Errorf("the image was collected: %v", err)
+	}
 }
 
 // onlyImporterPods: of the pods that the controllers' rights let them make anywhere, the policy lets importer pods pass.

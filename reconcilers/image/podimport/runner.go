@@ -55,7 +55,14 @@ type Runner struct {
 	mu       sync.Mutex
 	progress map[types.UID]importer.Progress // of pods
 	given    map[types.UID]bool              // pods that are given up, which the cache may still show
-	ids      map[types.NamespacedName]string // the jobs of pods, to tell of their end
+	known    map[types.NamespacedName]known
+}
+
+// known is what is remembered of a pod while the cache shows it.
+type known struct {
+	uid     types.UID
+	job     string    // to tell of its end
+	endSeen time.Time // zero while it runs
 }
 
 // NewRunner returns a runner. SetupWithManager lets it hear of its pods.
@@ -66,13 +73,13 @@ func NewRunner(o Options) *Runner {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
-	return &Runner{options: o, events: make(chan string), progress: map[types.UID]importer.Progress{}, given: map[types.UID]bool{}, ids: map[types.NamespacedName]string{}}
+	return &Runner{options: o, events: make(chan string), progress: map[types.UID]importer.Progress{}, given: map[types.UID]bool{}, known: map[types.NamespacedName]known{}}
 }
 
 const (
 	callTimeout = 20 * time.Second
 	scrapeEvery = time.Second
-	// keepEnded is how long the report of an import that went well can be read.
+	// keepEnded is how long the report of an import that went well can be read, from when this process could first read it.
 	keepEnded = 30 * time.Second
 )
 
@@ -153,24 +160,43 @@ func (r *Runner) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, 
 
 // retire gives up a pod some time after it has brought its image, also when nobody remembers its job.
 func (r *Runner) retire(ctx context.Context, pod *corev1.Pod) ctrl.Result {
-	if left := keepEnded - r.options.Clock.Since(endOf(pod)); left > 0 {
+	if left := keepEnded - r.options.Clock.Since(r.endSeen(pod)); left > 0 {
 		return ctrl.Result{RequeueAfter: left}
 	}
 	r.giveUp(ctx, pod)
 	return ctrl.Result{}
 }
 
-// idOf is the job of a pod; one that is gone is remembered once.
+// endSeen is when this process first saw that a pod had ended.
+func (r *Runner) endSeen(pod *corev1.Pod) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := r.known[client.ObjectKeyFromObject(pod)]
+	if k.endSeen.IsZero() {
+		k.endSeen = r.options.Clock.Now()
+		r.known[client.ObjectKeyFromObject(pod)] = k
+	}
+	return k.endSeen
+}
+
+// idOf is the job of a pod; of one that is gone it is told once, and then nothing is remembered.
 func (r *Runner) idOf(key types.NamespacedName, pod *corev1.Pod) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if pod.UID != "" {
-		r.ids[key] = pod.Annotations[jobMark]
-		return r.ids[key]
+	k := r.known[key]
+	if pod.UID == "" || k.uid != pod.UID {
+		delete(r.known, key)
+		delete(r.given, k.uid)
+		delete(r.progress, k.uid)
 	}
-	id := r.ids[key]
-	delete(r.ids, key)
-	return id
+	if pod.UID == "" {
+		return k.job
+	}
+	if k.uid != pod.UID {
+		k = known{uid: pod.UID, job: pod.Annotations[jobMark]}
+		r.known[key] = k
+	}
+	return k.job
 }
 
 func local(job importer.Job) bool { return job.Source.Upload != nil || job.Source.Artifact != nil }

@@ -189,7 +189,9 @@ func TestImportInPod(t *testing.T) {
 		t.Errorf("DVCR holds %+v (%v), the state says %+v", info, err, s.Result)
 	}
 
-	w.runner = w.newRunner() // a new process finds the pod
+	w.now.SetTime(w.now.Now().Add(time.Hour)) // no controller ran, and then a new process finds the pod
+	w.runner = w.newRunner()
+	w.reconcile(t, key)
 	w.ensure(t, j, importer.Succeeded)
 	w.reconcile(t, key)
 	w.ensure(t, j, importer.Succeeded)

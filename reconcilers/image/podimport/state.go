@@ -2,7 +2,6 @@ package podimport
 
 import (
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -41,16 +40,6 @@ func ended(pod *corev1.Pod, progress importer.Progress) importer.State {
 		Phase: importer.Failed, Progress: progress,
 		Err: fmt.Errorf("%w: pod %s/%s ended without a report (%s)", importer.ErrUnreachable, pod.Namespace, pod.Name, reason),
 	}
-}
-
-// endOf is when a pod's program ended.
-func endOf(pod *corev1.Pod) time.Time {
-	for _, c := range pod.Status.ContainerStatuses {
-		if c.State.Terminated != nil {
-			return c.State.Terminated.FinishedAt.Time
-		}
-	}
-	return pod.CreationTimestamp.Time
 }
 
 // startProblem is why a pod cannot start, as long as it may not by itself.

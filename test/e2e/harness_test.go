@@ -16,16 +16,13 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/local/platform"
 	"slipway.dev/slipway/reconcilers/setup"
+	"slipway.dev/slipway/test/e2e/scenario"
 )
-
-// pollEvery is how often the tests look at a platform in another process.
-const pollEvery = 200 * time.Millisecond
 
 // stack is one running `slipway up --demo`.
 type stack struct {
@@ -55,8 +52,8 @@ func newStack(t *testing.T) *stack {
 		t.Fatal(err)
 	}
 	s := &stack{dir: dir, layout: platform.Layout{Root: filepath.Join(dir, "data")}}
-	must(t, os.MkdirAll(s.layout.DVCR(), 0o700))
-	must(t, s.mountRegistry())
+	scenario.Must(t, os.MkdirAll(s.layout.DVCR(), 0o700))
+	scenario.Must(t, s.mountRegistry())
 	t.Cleanup(func() {
 		s.cli(t, "down")
 		if err := s.unmountRegistry(); err != nil {
@@ -83,7 +80,7 @@ func (s *stack) start(t *testing.T) {
 	}
 	s.exited = make(chan error, 1)
 	go func() { s.exited <- s.process.Wait() }()
-	s.eventually(t, 2*patience, "the platform is up", func(context.Context) error {
+	scenario.Eventually(t, 2*scenario.Patience, "the platform is up", func(context.Context) error {
 		select {
 		case err := <-s.exited:
 			t.Fatalf("slipway up ended: %v\n%s", err, s.output)
@@ -123,8 +120,8 @@ func (s *stack) interrupt(t *testing.T) {
 		if err != nil {
 			t.Fatalf("slipway up after Ctrl-C: %v\n%s", err, s.tail())
 		}
-	case <-time.After(patience):
-		t.Fatalf("slipway up did not end within %s of Ctrl-C\n%s", patience, s.tail())
+	case <-time.After(scenario.Patience):
+		t.Fatalf("slipway up did not end within %s of Ctrl-C\n%s", scenario.Patience, s.tail())
 	}
 }
 
@@ -158,7 +155,7 @@ func (s *stack) binary(t *testing.T) string {
 // cli runs a slipway command and returns what it printed, with its error.
 func (s *stack) cli(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*bootTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*scenario.BootTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.binary(t), append(args, "--data-dir", s.layout.Root)...)
 	// ssh passes everything after -- on, so global flags go first.
@@ -180,95 +177,29 @@ func (s *stack) must(t *testing.T, args ...string) string {
 	return out
 }
 
-// guest runs a command in the demo's machine.
-func (s *stack) guest(t *testing.T, command string) string {
-	t.Helper()
-	return strings.TrimSpace(s.must(t, "ssh", "--timeout", bootTime.String(), "web", "--", command))
-}
-
-// eventually repeats a check until it has no error, and fails the test with the
-// last error when the time is up.
-func (s *stack) eventually(t *testing.T, within time.Duration, what string, check func(context.Context) error) {
-	t.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), pollEvery, within, true, func(ctx context.Context) (bool, error) {
-		if err := check(ctx); err == nil || ctx.Err() == nil {
-			last = err
-		}
-		return last == nil, nil
-	})
-	if err != nil {
-		t.Fatalf("not within %s: %s: %v", within, what, last)
-	}
-}
-
-// repository is a clone of the demo's repository.
-type repository struct{ dir string }
-
-func (s *stack) clone(t *testing.T) repository {
+// newDemo is the demo on a stack that runs.
+func newDemo(t *testing.T, s *stack) *scenario.Demo {
 	t.Helper()
 	ready, err := platform.ReadReady(s.layout)
-	if err != nil {
-		t.Fatal(err)
+	scenario.Must(t, err)
+	d := &scenario.Demo{
+		Client:          s.client,
+		Repository:      scenario.Clone(t, ready.GitURL),
+		Expose:          func(_ *testing.T, url string) string { return url },
+		KillControllers: s.kill,
+		Run: func(_ context.Context, command string) (string, error) {
+			out, err := s.cli(t, "ssh", "--timeout", scenario.BootTime.String(), "web", "--", command)
+			if err != nil {
+				err = fmt.Errorf("slipway ssh: %w: %s", err, out)
+			}
+			return strings.TrimSpace(out), err
+		},
 	}
-	r := repository{dir: filepath.Join(s.dir, "clone")}
-	r.clone(t, ready.GitURL)
-	return r
-}
-
-func (r repository) clone(t *testing.T, url string) {
-	t.Helper()
-	run(t, filepath.Dir(r.dir), "git", "clone", "--quiet", url, r.dir)
-	r.git(t, "config", "user.name", "Tester")
-	r.git(t, "config", "user.email", "tester@example.com")
-}
-
-func (r repository) git(t *testing.T, args ...string) string {
-	t.Helper()
-	return run(t, r.dir, "git", args...)
-}
-
-// push commits everything and pushes; it returns the commit.
-func (r repository) push(t *testing.T, message string) string {
-	t.Helper()
-	r.git(t, "add", "--all")
-	r.git(t, "commit", "--quiet", "--message", message)
-	r.git(t, "push", "--quiet")
-	return strings.TrimSpace(r.git(t, "rev-parse", "HEAD"))
-}
-
-func (r repository) write(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join(r.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
+	d.Recover = func(t *testing.T) {
+		s.start(t)
+		d.Client = s.client
 	}
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (r repository) replace(t *testing.T, name, old, replacement string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(r.dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), old) {
-		t.Fatalf("%s has no %q", name, old)
-	}
-	r.write(t, name, strings.Replace(string(text), old, replacement, 1))
-}
-
-func run(t *testing.T, dir, name string, args ...string) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return string(out)
+	return d
 }
 
 // processesOf lists the processes whose command line names a directory.

@@ -2,13 +2,19 @@ package scenario
 
 import (
 	"fmt"
+	"hash/crc32"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"testing"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
 // Teller is the kind of the object whose conditions tell of a bad input.
@@ -18,15 +24,16 @@ type Teller int
 const (
 	// Environment is the one that applies the input.
 	Environment Teller = iota
-	// Image, Disk and Machine are objects of the input's own name.
+	// Image, Disk, Machine and Source are objects of the input's own name.
 	Image
 	Disk
 	Machine
+	Source
 )
 
-// BadInput is one change to the demo that must not go through: what is written, and what the user has to be told. NAME stands
+// badInput is one change to the demo that must not go through: what is written, and what the user has to be told. NAME stands
 // for a name of its own, so that no object that an earlier change left behind can answer for it.
-type BadInput struct {
+type badInput struct {
 	// Files by name in the repository.
 	Files map[string]string
 	// Link is a symbolic link out of the repository.
@@ -39,8 +46,8 @@ type BadInput struct {
 
 func one(manifest string) map[string]string { return map[string]string{"bad.yaml": manifest} }
 
-// ImageManifest is a VirtualImage named NAME from a web server.
-func ImageManifest(url, checksum string) string {
+// imageManifest is a VirtualImage named NAME from a web server.
+func imageManifest(url, checksum string) string {
 	text := `apiVersion: virtualization.deckhouse.io/v1alpha2
 kind: VirtualImage
 metadata:
@@ -91,8 +98,8 @@ spec:
 `, size, source)
 }
 
-// Hostile serves images that no one should get.
-func Hostile() http.Handler {
+// hostileImages serves images that no one should get.
+func hostileImages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -106,9 +113,9 @@ func Hostile() http.Handler {
 	return mux
 }
 
-// BadInputs are all of them, by what is wrong. At hostile a server serves Hostile, at sample lies a good image.
-func BadInputs(hostile, sample string) map[string]BadInput {
-	return map[string]BadInput{
+// badInputs are all of them, by what is wrong. At hostile a server serves hostileImages, at sample lies a good image.
+func badInputs(hostile, sample string) map[string]badInput {
+	return map[string]badInput{
 		"YAML that does not parse": {
 			Files: map[string]string{"bad.yaml": "apiVersion: v1\nkind: [\n"},
 			Told:  Environment, Says: []string{"bad.yaml"},
@@ -154,21 +161,64 @@ func BadInputs(hostile, sample string) map[string]BadInput {
 			Told:  Environment, Says: []string{"NAME", "2000"},
 		},
 		"an image URL that is not found": {
-			Files: one(ImageManifest(hostile+"/missing", "")),
+			Files: one(imageManifest(hostile+"/missing", "")),
 			Told:  Image, Says: []string{"ProvisioningFailed", "404"},
 		},
 		"an image that stops half-way": {
-			Files: one(ImageManifest(hostile+"/cut", "")),
+			Files: one(imageManifest(hostile+"/cut", "")),
 			Told:  Image, Says: []string{"ProvisioningFailed", "/cut"},
 		},
 		"an image with the wrong checksum": {
-			Files: one(ImageManifest(sample, strings.Repeat("0", 64))),
+			Files: one(imageManifest(sample, strings.Repeat("0", 64))),
 			Told:  Image, Says: []string{"ProvisioningFailed", "sha256"},
 		},
 		"a page in place of an image": {
-			Files: one(ImageManifest(hostile+"/page", "")),
+			Files: one(imageManifest(hostile+"/page", "")),
 			Told:  Image, Says: []string{"ProvisioningFailed", "HTML"},
 		},
+	}
+}
+
+// BadInputs pushes each bad input, waits until the user is told, sees that the machine was not harmed, and takes it back.
+func (d *Demo) BadInputs(t *testing.T) {
+	hostile := httptest.NewServer(hostileImages())
+	t.Cleanup(hostile.Close)
+	for name, bad := range badInputs(d.Expose(t, hostile.URL), d.sampleURL(t)) {
+		t.Run(name, func(t *testing.T) { d.tellAndHeal(t, bad) })
+	}
+}
+
+// sampleURL reads the address of a good image from the demo's own manifest.
+func (d *Demo) sampleURL(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.Repository.Dir, "image.yaml"))
+	Must(t, err)
+	for line := range strings.Lines(string(text)) {
+		if url, found := strings.CutPrefix(strings.TrimSpace(line), "url: "); found {
+			return url
+		}
+	}
+	t.Fatal("image.yaml has no url")
+	return ""
+}
+
+func (d *Demo) tellAndHeal(t *testing.T, bad badInput) {
+	running, err := d.Machine(t.Context())
+	Must(t, err)
+	name := fmt.Sprintf("bad-%08x", crc32.ChecksumIEEE([]byte(t.Name())))
+	for file, text := range bad.Files {
+		d.Repository.Write(t, file, strings.ReplaceAll(text, "NAME", name))
+	}
+	if bad.Link != "" {
+		Must(t, os.Symlink("/etc/passwd", filepath.Join(d.Repository.Dir, bad.Link)))
+	}
+	d.Repository.Push(t, "Break: "+t.Name())
+	defer func() { d.HealthyAt(t, d.Repository.Revert(t, "HEAD")) }()
+	d.IsTold(t, bad.Told, name, strings.Split(strings.ReplaceAll(strings.Join(bad.Says, "\n"), "NAME", name), "\n")...)
+	after, err := d.Machine(t.Context())
+	Must(t, err)
+	if after.UID != running.UID || after.Status.Phase != v1alpha2.MachineRunning {
+		t.Errorf("the machine was harmed: phase %s", after.Status.Phase)
 	}
 }
 

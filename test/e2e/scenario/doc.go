@@ -1,5 +1,7 @@
-// Package scenario holds what is the same on every engine: inputs that must not go through, with what the user has to be told.
+// Package scenario is what is the same on every engine: the README's walk-through, what may go wrong around it, and inputs that
+// must not go through, with what the user has to be told.
 //
-// In come the addresses of the harness that runs them; out go files to push and words to look for. It starts nothing, and
-// knows neither an engine nor a cluster.
+// In comes a Demo, which is a running platform as a harness reaches it; the outcome is a passed or failed test.
+//
+// What it never does: start a platform, or know which engine runs the guests.
 package scenario

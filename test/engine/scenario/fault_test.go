@@ -4,37 +4,50 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
-	"strconv"
-	"strings"
-	"sync"
 	"testing"
-	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/test/e2e/scenario"
 )
 
-// killPods ends pods at once, as a node that fails does, and waits until others stand in for them.
-func (p *platform) killPods(t *testing.T, in string, labels client.MatchingLabels) {
+var (
+	controllers = client.MatchingLabels{"app.kubernetes.io/name": "slipway-controller"}
+	handlers    = client.MatchingLabels{"kubevirt.io": "virt-handler"}
+	importers   = client.MatchingLabels{"app": "dvcr-data-importer"}
+)
+
+// killPods ends pods at once, as a node that fails does, and returns the names of those that are to have successors.
+func (p *platform) killPods(t *testing.T, in string, labels client.MatchingLabels) map[string]bool {
 	t.Helper()
 	old := map[string]bool{}
-	var pods corev1.PodList
-	must(t, p.client.List(t.Context(), &pods, client.InNamespace(in), labels))
-	for i := range pods.Items {
-		old[pods.Items[i].Name] = true
-		must(t, client.IgnoreNotFound(p.client.Delete(t.Context(), &pods.Items[i], client.GracePeriodSeconds(0))))
+	for _, pod := range p.pods(t, in, labels) {
+		old[pod.Name] = true
+		scenario.Must(t, client.IgnoreNotFound(p.client.Delete(t.Context(), &pod, client.GracePeriodSeconds(0))))
 	}
 	if len(old) == 0 {
 		t.Fatalf("there are no pods %v in %s", labels, in)
 	}
-	p.eventually(t, patience, fmt.Sprintf("%d other pods %v", len(old), labels), func(ctx context.Context) error {
+	return old
+}
+
+func (p *platform) pods(t *testing.T, in string, labels client.MatchingLabels) []corev1.Pod {
+	t.Helper()
+	var pods corev1.PodList
+	scenario.Must(t, p.client.List(t.Context(), &pods, client.InNamespace(in), labels))
+	return pods.Items
+}
+
+// succeeded waits until as many other pods are ready.
+func (p *platform) succeeded(t *testing.T, in string, labels client.MatchingLabels, old map[string]bool) {
+	t.Helper()
+	scenario.Eventually(t, scenario.Patience, fmt.Sprintf("%d other pods %v", len(old), labels), func(ctx context.Context) error {
+		var pods corev1.PodList
 		if err := p.client.List(ctx, &pods, client.InNamespace(in), labels); err != nil {
 			return err
 		}
@@ -53,132 +66,68 @@ func (p *platform) killPods(t *testing.T, in string, labels client.MatchingLabel
 	})
 }
 
-func (p *platform) killControllers(t *testing.T) {
-	t.Helper()
-	p.killPods(t, system, client.MatchingLabels{"app.kubernetes.io/name": "slipway-controller"})
-}
-
-// killInside ends processes of the node with SIGKILL.
-func (p *platform) killInside(t *testing.T, pattern string) {
-	t.Helper()
-	cmd, err := p.layout.Enter(p.node, "pkill", "-KILL", "-f", pattern)
-	must(t, err)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("kill %s: %v: %s", pattern, err, out)
+// killer ends processes of the node with SIGKILL.
+func (p *platform) killer(pattern string) func(t *testing.T) {
+	return func(t *testing.T) {
+		t.Helper()
+		cmd, err := p.layout.Enter(p.node, "pkill", "-KILL", "-f", pattern)
+		scenario.Must(t, err)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("kill %s: %v: %s", pattern, err, out)
+		}
 	}
 }
 
 // importOutlivesControllers kills the controllers while an import is in the middle; its pod goes on.
-func importOutlivesControllers(t *testing.T, p *platform) {
-	server := newImageServer(t, 4<<20)
-	at := p.expose(t, strings.TrimPrefix(server.URL, "http://"))
-	image := &v1alpha2.VirtualImage{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "interrupted"}, Spec: v1alpha2.VirtualImageSpec{
-		Storage:    v1alpha2.StorageContainerRegistry,
-		DataSource: v1alpha2.VirtualImageDataSource{Type: "HTTP", HTTP: &v1alpha2.HTTPSource{URL: "http://" + at + "/disk.raw"}},
-	}}
-	must(t, p.client.Create(t.Context(), image))
-	t.Cleanup(func() { _ = p.client.Delete(context.WithoutCancel(t.Context()), image) })
-	select {
-	case <-server.reached:
-	case <-time.After(patience):
-		t.Fatal("nobody asked for the image")
+func importOutlivesControllers(t *testing.T, p *platform, f *scenario.Far) {
+	image := f.Import(t, "interrupted", 4*scenario.Mebibyte)
+	before := p.pods(t, system, importers)
+	if len(before) != 1 {
+		t.Fatalf("%d pods import", len(before))
 	}
-	pods := &corev1.PodList{}
-	must(t, p.client.List(t.Context(), pods, client.InNamespace(system), client.MatchingLabels{"app": "dvcr-data-importer"}))
-	if len(pods.Items) != 1 {
-		t.Fatalf("%d pods import", len(pods.Items))
-	}
-	p.killControllers(t)
-	close(server.gate)
-	p.eventually(t, patience, "the image is ready", func(ctx context.Context) error {
-		err := p.client.Get(ctx, client.ObjectKeyFromObject(image), image)
-		if err == nil && image.Status.Phase != v1alpha2.ImageReady {
-			err = fmt.Errorf("phase %s: %+v", image.Status.Phase, image.Status.Conditions)
+	f.KillControllers(t)
+	image.Release()
+	f.Recover(t)
+	image.Arrives(t)
+	for _, pod := range p.pods(t, system, importers) {
+		if pod.UID != before[0].UID {
+			t.Errorf("the image came in again, in pod %s", pod.Name)
 		}
-		return err
-	})
-	if server.asked != 1 {
-		t.Errorf("the image was asked for %d times", server.asked)
-	}
-}
-
-// controllersKilled: the guest runs on.
-func controllersKilled(t *testing.T, p *platform) {
-	boots := p.guest(t, "cat /data/boots")
-	p.killControllers(t)
-	p.healthyAt(t, "")
-	if got := p.guest(t, "cat /data/boots"); got != boots {
-		t.Errorf("boot counter %s, was %s: the guest was restarted", got, boots)
 	}
 }
 
 // handlerKilled: the guest runs on, and is governed again.
-func handlerKilled(t *testing.T, p *platform) {
-	boots := p.guest(t, "cat /data/boots")
-	p.killPods(t, "kubevirt", client.MatchingLabels{"kubevirt.io": "virt-handler"})
-	p.healthyAt(t, "")
-	if got := p.guest(t, "cat /data/boots"); got != boots {
-		t.Errorf("boot counter %s, was %s: the guest was restarted", got, boots)
-	}
+func handlerKilled(t *testing.T, p *platform, d *scenario.Demo) {
+	boots := d.Boots(t)
+	p.succeeded(t, "kubevirt", handlers, p.killPods(t, "kubevirt", handlers))
+	d.StillRuns(t, boots)
 }
 
-// guestKilled: whatever dies of the machine, it starts again, with its data.
-func guestKilled(t *testing.T, p *platform, pattern string) {
-	boots := p.guest(t, "sync && cat /data/boots") // or the counter that was read dies with the guest
-	p.killInside(t, pattern)
-	p.eventually(t, 2*patience, "the machine boots again", func(ctx context.Context) error {
-		got, err := p.run(ctx, "cat /data/boots")
-		if err == nil && got == boots {
-			err = fmt.Errorf("boot counter is still %s", got)
-		}
-		return err
-	})
-	p.healthyAt(t, "")
-	if got := p.guest(t, "cat /data/precious"); got != "precious" {
-		t.Errorf("data on the disk: %q", got)
-	}
+// registryAway: without DVCR an import is told to wait for it, and goes on when it is back.
+func registryAway(t *testing.T, p *platform, f *scenario.Far) {
+	image := f.Import(t, "homeless", 4*scenario.Mebibyte)
+	p.scaleRegistry(t, 0)
+	defer p.scaleRegistry(t, 1)
+	image.Release()
+	image.IsTold(t, "Ready", "DVCR")
+	p.scaleRegistry(t, 1)
+	image.Arrives(t)
 }
 
-// imageServer serves one image that cannot be compressed, and stops in its middle until the gate is opened.
-type imageServer struct {
-	*httptest.Server
-	reached, gate chan struct{}
-
-	mu    sync.Mutex
-	asked int
-}
-
-func newImageServer(t *testing.T, size int) *imageServer {
+func (p *platform) scaleRegistry(t *testing.T, replicas int32) {
 	t.Helper()
-	content := make([]byte, size)
-	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
-	copy(content, "LUKS\xba\xbe") // an encrypted disk
-	i := &imageServer{reached: make(chan struct{}), gate: make(chan struct{})}
-	half := sync.OnceFunc(func() { close(i.reached) })
-	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		i.mu.Lock()
-		i.asked++
-		i.mu.Unlock()
-		w.Header().Set("Content-Length", strconv.Itoa(size))
-		_, _ = w.Write(content[:size/2])
-		_ = http.NewResponseController(w).Flush()
-		half()
-		// A byte now and then: one that is silent is given up.
-		rest := content[size/2:]
-		for {
-			select {
-			case <-i.gate:
-				_, _ = w.Write(rest)
-				return
-			case <-r.Context().Done():
-				return
-			case <-time.After(5 * time.Second):
-				_, _ = w.Write(rest[:1])
-				_ = http.NewResponseController(w).Flush()
-				rest = rest[1:]
-			}
+	set := &appsv1.StatefulSet{}
+	scenario.Eventually(t, scenario.Patience, fmt.Sprintf("DVCR runs in %d pods", replicas), func(ctx context.Context) error {
+		if err := p.client.Get(ctx, client.ObjectKey{Namespace: system, Name: "slipway-dvcr"}, set); err != nil {
+			return err
 		}
-	}))
-	t.Cleanup(i.Close)
-	return i
+		if ptr.Deref(set.Spec.Replicas, 1) != replicas {
+			set.Spec.Replicas = &replicas
+			return errors.Join(errors.New("it was just asked to"), p.client.Update(ctx, set))
+		}
+		if set.Status.ReadyReplicas != replicas || set.Status.Replicas != replicas {
+			return fmt.Errorf("%d of %d are ready", set.Status.ReadyReplicas, set.Status.Replicas)
+		}
+		return nil
+	})
 }

@@ -3,11 +3,18 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,22 +24,17 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
-	"k8s.io/apimachinery/pkg/util/wait"
 	virtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/reconcilers/setup"
+	"slipway.dev/slipway/test/e2e/scenario"
 	"slipway.dev/slipway/test/engine/cluster"
 	"slipway.dev/slipway/test/engine/tunnel"
 )
 
-const (
-	namespace = "demo"
-	// patience is for what a healthy platform does within seconds, on a machine that does other things, too.
-	patience = 5 * time.Minute
-	// inside is the first node's address, where pods reach what listens there.
-	inside = "10.88.0.1"
-)
+// inside is the first node's address, where pods reach what listens there.
+const inside = "10.88.0.1"
 
 // platform is Slipway on an engine.
 type platform struct {
@@ -40,6 +42,7 @@ type platform struct {
 	node   string
 	client client.WithWatch
 	signer ssh.Signer
+	host   ssh.PublicKey // the guest's, once it is known
 	dir    string
 }
 
@@ -51,19 +54,19 @@ func newPlatform(t *testing.T) *platform {
 	}
 	p := &platform{layout: cluster.Layout{Dir: dir}, dir: t.TempDir()}
 	state, err := p.layout.ReadState()
-	must(t, err)
+	scenario.Must(t, err)
 	p.node = state.Nodes[0]
 	config, err := p.layout.RESTConfig()
-	must(t, err)
+	scenario.Must(t, err)
 	config.QPS = -1
 	scheme, err := setup.Scheme()
-	must(t, err)
+	scenario.Must(t, err)
 	p.client, err = client.NewWithWatch(config, client.Options{Scheme: scheme})
-	must(t, err)
+	scenario.Must(t, err)
 	_, key, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
+	scenario.Must(t, err)
 	p.signer, err = ssh.NewSignerFromKey(key)
-	must(t, err)
+	scenario.Must(t, err)
 	return p
 }
 
@@ -72,16 +75,33 @@ func (p *platform) authorizedKey() string {
 	return string(ssh.MarshalAuthorizedKey(p.signer.PublicKey()))
 }
 
-// expose leads an address inside the engine to a server on this machine's loopback, and returns it.
+// expose leads an address inside the engine to a web server on this machine's loopback, and returns its URL.
 func (p *platform) expose(t *testing.T, target string) string {
 	t.Helper()
+	own, err := url.Parse(target)
+	scenario.Must(t, err)
 	process, err := p.layout.Process(p.node)
-	must(t, err)
+	scenario.Must(t, err)
 	listener, err := listenIn(filepath.Join("/proc", strconv.Itoa(process), "ns/net"), inside+":0")
-	must(t, err)
-	t.Cleanup(func() { listener.Close() })
-	go func() { _ = tunnel.Forward(listener, target) }()
-	return listener.Addr().String()
+	scenario.Must(t, err)
+	proxy := &http.Server{Handler: &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: own.Scheme, Host: own.Host}) }, // it may answer to its own name only
+		FlushInterval: -1,
+		ErrorLog:      log.New(io.Discard, "", 0), // servers that are away are what is tested
+	}, ErrorLog: log.New(io.Discard, "", 0)}
+	t.Cleanup(func() { _ = proxy.Close() })
+	go func() { _ = proxy.Serve(listener) }()
+	own.Host = listener.Addr().String()
+	return own.String()
+}
+
+// isKnown takes the guest's key as it is first seen; the guest keeps it on its disk.
+func (p *platform) isKnown(_ string, _ net.Addr, key ssh.PublicKey) error {
+	if p.host != nil && !bytes.Equal(p.host.Marshal(), key.Marshal()) {
+		return errors.New("the guest has another host key than before")
+	}
+	p.host = key
+	return nil
 }
 
 // listenIn listens in another network namespace.
@@ -109,17 +129,6 @@ func listenIn(path, address string) (net.Listener, error) {
 	return r.listener, r.err
 }
 
-// guest runs a command in the demo's machine as soon as it answers.
-func (p *platform) guest(t *testing.T, command string) string {
-	t.Helper()
-	var out string
-	p.eventually(t, 2*patience, "the guest answers", func(ctx context.Context) (err error) {
-		out, err = p.run(ctx, command)
-		return err
-	})
-	return out
-}
-
 // run runs a command in the demo's machine.
 func (p *platform) run(ctx context.Context, command string) (string, error) {
 	conn, err := p.dialGuest(ctx)
@@ -145,7 +154,7 @@ func trim(b []byte) []byte {
 
 func (p *platform) dialGuest(ctx context.Context) (*ssh.Client, error) {
 	vmi := &virtv1.VirtualMachineInstance{}
-	if err := p.client.Get(ctx, key("web"), vmi); err != nil {
+	if err := p.client.Get(ctx, scenario.Key("web"), vmi); err != nil {
 		return nil, err
 	}
 	if len(vmi.Status.Interfaces) == 0 || vmi.Status.Interfaces[0].IP == "" {
@@ -160,7 +169,7 @@ func (p *platform) dialGuest(ctx context.Context) (*ssh.Client, error) {
 	}
 	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	c, channels, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
-		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(p.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(p.signer)}, HostKeyCallback: p.isKnown,
 		HostKeyAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoRSASHA256},
 		Config: ssh.Config{ // longer lists make old dropbears end the connection
 			KeyExchanges: []string{ssh.KeyExchangeCurve25519}, Ciphers: []string{ssh.CipherAES128CTR}, MACs: []string{ssh.HMACSHA256},
@@ -171,29 +180,4 @@ func (p *platform) dialGuest(ctx context.Context) (*ssh.Client, error) {
 		return nil, err
 	}
 	return ssh.NewClient(c, channels, requests), nil
-}
-
-// eventually repeats a check until it has no error, and fails the test with the last one when the time is up.
-func (p *platform) eventually(t *testing.T, within time.Duration, what string, check func(context.Context) error) {
-	t.Helper()
-	var last error
-	err := wait.PollUntilContextTimeout(t.Context(), 200*time.Millisecond, within, true, func(ctx context.Context) (bool, error) {
-		if err := check(ctx); err == nil || ctx.Err() == nil {
-			last = err
-		}
-		return last == nil, nil
-	})
-	if err != nil {
-		t.Fatalf("not within %s: %s: %v", within, what, last)
-	}
-	t.Logf("%s", what)
-}
-
-func key(name string) client.ObjectKey { return client.ObjectKey{Namespace: namespace, Name: name} }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -25,6 +25,7 @@ import (
 
 	"slipway.dev/slipway/config/crd"
 	nodecrd "slipway.dev/slipway/local/node/crd"
+	"slipway.dev/slipway/test/e2e/scenario"
 	"slipway.dev/slipway/test/engine/apply"
 )
 
@@ -47,22 +48,22 @@ func (p *platform) install(t *testing.T) {
 	t.Helper()
 	p.provision(t)
 	config, err := p.layout.RESTConfig()
-	must(t, err)
+	scenario.Must(t, err)
 	applier, err := apply.New(config)
-	must(t, err)
-	must(t, applier.ApplyFiles(t.Context(), definitions(t)))
+	scenario.Must(t, err)
+	scenario.Must(t, applier.ApplyFiles(t.Context(), definitions(t)))
 	if !p.hasDummyLinks(t) {
-		must(t, applier.ApplyFiles(t.Context(), bridgePolicy))
+		scenario.Must(t, applier.ApplyFiles(t.Context(), bridgePolicy))
 	}
-	must(t, applier.Apply(t.Context(), apply.Stage{Name: "slipway", Objects: rendered(t)}))
-	p.eventually(t, patience, "DVCR is ready", func(ctx context.Context) error {
+	scenario.Must(t, applier.Apply(t.Context(), apply.Stage{Name: "slipway", Objects: rendered(t)}))
+	scenario.Eventually(t, scenario.Patience, "DVCR is ready", func(ctx context.Context) error {
 		set := &appsv1.StatefulSet{}
 		if err := p.client.Get(ctx, client.ObjectKey{Namespace: system, Name: "slipway-dvcr"}, set); err != nil {
 			return err
 		}
 		return all(set.Status.ReadyReplicas, set.Spec.Replicas)
 	})
-	p.eventually(t, patience, "the controllers are ready", func(ctx context.Context) error {
+	scenario.Eventually(t, scenario.Patience, "the controllers are ready", func(ctx context.Context) error {
 		deployment := &appsv1.Deployment{}
 		if err := p.client.Get(ctx, client.ObjectKey{Namespace: system, Name: "slipway-controller"}, deployment); err != nil {
 			return err
@@ -88,7 +89,7 @@ var bridgePolicy embed.FS
 func (p *platform) hasDummyLinks(t *testing.T) bool {
 	t.Helper()
 	cmd, err := p.layout.Enter(p.node, "sh", "-c", "ip link add slipway-try type dummy && ip link del slipway-try")
-	must(t, err)
+	scenario.Must(t, err)
 	return cmd.Run() == nil
 }
 
@@ -98,10 +99,10 @@ func definitions(t *testing.T) fs.FS {
 	all := fstest.MapFS{}
 	for pattern, files := range map[string]fs.FS{"snapshot.storage.*.yaml": nodecrd.Files, "gitops.slipway.dev_*.yaml": crd.Files} {
 		names, err := fs.Glob(files, pattern)
-		must(t, err)
+		scenario.Must(t, err)
 		for _, name := range names {
 			text, err := fs.ReadFile(files, name)
-			must(t, err)
+			scenario.Must(t, err)
 			all[name] = &fstest.MapFile{Data: text}
 		}
 	}
@@ -112,20 +113,20 @@ func definitions(t *testing.T) fs.FS {
 func rendered(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	source, err := filepath.Abs("../../../config/default")
-	must(t, err)
+	scenario.Must(t, err)
 	dir, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
+	scenario.Must(t, err)
 	relative, err := filepath.Rel(dir, source)
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), fmt.Appendf(nil, overlay, relative), 0o600))
+	scenario.Must(t, err)
+	scenario.Must(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), fmt.Appendf(nil, overlay, relative), 0o600))
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
-	must(t, err)
+	scenario.Must(t, err)
 	var objects []*unstructured.Unstructured
 	for _, r := range built.Resources() {
 		text, err := r.MarshalJSON()
-		must(t, err)
+		scenario.Must(t, err)
 		object := &unstructured.Unstructured{}
-		must(t, object.UnmarshalJSON(text))
+		scenario.Must(t, object.UnmarshalJSON(text))
 		objects = append(objects, object)
 	}
 	return objects
@@ -135,13 +136,13 @@ func rendered(t *testing.T) []*unstructured.Unstructured {
 func (p *platform) trustRegistry(t *testing.T) {
 	t.Helper()
 	secret := &corev1.Secret{}
-	must(t, p.client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "slipway-dvcr-certificate"}, secret))
+	scenario.Must(t, p.client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "slipway-dvcr-certificate"}, secret))
 	const host = "slipway-dvcr.slipway-system.svc:5000"
 	dir := filepath.Join(p.layout.Root(p.node), "etc/containerd/certs.d", host)
-	must(t, os.MkdirAll(dir, 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "ca.crt"), secret.Data["ca.crt"], 0o644))
+	scenario.Must(t, os.MkdirAll(dir, 0o755))
+	scenario.Must(t, os.WriteFile(filepath.Join(dir, "ca.crt"), secret.Data["ca.crt"], 0o644))
 	hosts := fmt.Sprintf("server = \"https://%[1]s\"\n[host.\"https://%[1]s\"]\n  ca = \"/etc/containerd/certs.d/%[1]s/ca.crt\"\n", host)
-	must(t, os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o644))
+	scenario.Must(t, os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o644))
 }
 
 // class is the StorageClass of the tests: a directory of the node for each claim.
@@ -157,13 +158,13 @@ func (p *platform) provision(t *testing.T) {
 	profile := &unstructured.Unstructured{}
 	profile.SetAPIVersion("cdi.kubevirt.io/v1beta1")
 	profile.SetKind("StorageProfile")
-	p.eventually(t, patience, "CDI has a profile of the StorageClass", func(ctx context.Context) error {
+	scenario.Eventually(t, scenario.Patience, "CDI has a profile of the StorageClass", func(ctx context.Context) error {
 		return p.client.Get(ctx, client.ObjectKey{Name: class}, profile)
 	})
 	patch := `{"spec":{"claimPropertySets":[{"accessModes":["ReadWriteOnce"],"volumeMode":"Filesystem"}]}}`
-	must(t, p.client.Patch(t.Context(), profile, client.RawPatch("application/merge-patch+json", []byte(patch))))
+	scenario.Must(t, p.client.Patch(t.Context(), profile, client.RawPatch("application/merge-patch+json", []byte(patch))))
 	watcher, err := p.client.Watch(t.Context(), &corev1.PersistentVolumeClaimList{})
-	must(t, err)
+	scenario.Must(t, err)
 	t.Cleanup(watcher.Stop)
 	go func() {
 		for event := range watcher.ResultChan() {
@@ -200,25 +201,25 @@ func (p *platform) makeVolume(ctx context.Context, claim *corev1.PersistentVolum
 	return client.IgnoreAlreadyExists(p.client.Create(ctx, volume))
 }
 
-// tenant makes the namespace in which the demo runs, and the ServiceAccount that its Environment applies as.
+// tenant makes the scenario.Namespace in which the demo runs, and the ServiceAccount that its Environment applies as.
 func (p *platform) tenant(t *testing.T) {
 	t.Helper()
-	p.ensure(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
-	p.ensure(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant"}})
-	subject := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "tenant"}}
+	p.ensure(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: scenario.Namespace}})
+	p.ensure(t, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Namespace, Name: "tenant"}})
+	subject := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: scenario.Namespace, Name: "tenant"}}
 	for _, role := range []string{"slipway:admin", "edit"} {
 		p.ensure(t, &rbacv1.RoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "tenant:" + role}, Subjects: subject,
+			ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Namespace, Name: "tenant:" + role}, Subjects: subject,
 			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
 		})
 	}
 	p.ensure(t, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "tenant:" + namespace}, Subjects: subject,
+		ObjectMeta: metav1.ObjectMeta{Name: "tenant:" + scenario.Namespace}, Subjects: subject,
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "slipway:user"},
 	})
 }
 
 func (p *platform) ensure(t *testing.T, object client.Object) {
 	t.Helper()
-	must(t, client.IgnoreAlreadyExists(p.client.Create(t.Context(), object)))
+	scenario.Must(t, client.IgnoreAlreadyExists(p.client.Create(t.Context(), object)))
 }

@@ -4,15 +4,12 @@ package scenario
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,12 +17,13 @@ import (
 	"testing/fstest"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/config/samples"
 	"slipway.dev/slipway/local/gitserver"
+	"slipway.dev/slipway/test/e2e/scenario"
 )
 
 // scenarios are what is run, beside what shows the same on local/node in test/e2e.
@@ -39,30 +37,58 @@ func TestStory(t *testing.T) {
 	p := newPlatform(t)
 	p.install(t)
 	p.tenant(t)
-	demo := p.serveImage(t)
-	remote, local := p.serveGit(t, demo)
-	p.follow(t, remote)
-	repo := clone(t, local)
+	d := p.newDemo(t)
+	d.HealthyAt(t, d.Repository.Head(t))
+	far := scenario.NewFar(t, d)
+	stalled := far.Import(t, "stalled", 4*scenario.Mebibyte)
 	all := scenarios{
-		{"a guest booted from Git with its user data applied", "the same", "the image comes in by a pod, the disk is filled by CDI", func(t *testing.T) {
-			p.healthyAt(t, repo.head(t))
-			if got, want := p.guest(t, "cat /data/hello"), "Hello from Git"; got != want {
-				t.Errorf("first boot wrote %q, want %q", got, want)
-			}
-			p.guest(t, "echo precious > /data/precious && sync")
-		}},
-		{"a core more waits for a restart, which applies it", "the same", "by an operation; cores are requested in part, the node has two", func(t *testing.T) { moreCores(t, p, repo) }},
+		{"a guest booted from Git with its user data applied", "the same", "the image comes in by a pod, the disk is filled by CDI", d.Booted},
+		{"a core more waits for a restart", "the same, and slipway plan", "cores are requested in part, the node has two", d.MoreCores},
+		{"a restart applies it", "the same", "by an operation, there by slipway restart", func(t *testing.T) { restart(t, d) }},
 		{"the controllers killed in mid-import", "the process killed as soon as the import runs", "the import's pod goes on; on one machine the import begins anew", func(t *testing.T) {
-			importOutlivesControllers(t, p)
+			importOutlivesControllers(t, p, far)
 		}},
-		{"the controllers killed: the guest runs on", "the same, and QEMU is adopted", "", func(t *testing.T) { controllersKilled(t, p) }},
-		{"virt-handler killed: the guest runs on", "-", "one machine has none", func(t *testing.T) { handlerKilled(t, p) }},
-		{"removing the machine retains its disk; a revert brings both together again", "the same", "", func(t *testing.T) { removeAndRevert(t, p, repo) }},
-		{"bad input is told clearly, harms nothing and heals", "the same inputs", "", func(t *testing.T) { badInputs(t, p, repo, demo.ImageURL) }},
-		{"QEMU killed: the machine starts again", "the same", "", func(t *testing.T) { guestKilled(t, p, "^/usr/[a-z/]*qemu-") }},
-		{"virt-launcher killed: the machine starts again", "-", "one machine has none", func(t *testing.T) { guestKilled(t, p, "virt-launcher-monitor") }},
+		{"the controllers killed: the guest runs on", "the same, and QEMU is adopted", "", d.ControllersKilled},
+		{"the controllers killed in mid-apply: the end is the same", "the same, the API server with them", "", far.KilledDuringApply},
+		{"virt-handler killed: the guest runs on", "-", "one machine has none", func(t *testing.T) { handlerKilled(t, p, d) }},
+		{"removing the machine retains its disk; a revert brings both together again", "the same", "", func(t *testing.T) { removeAndRevert(t, d) }},
+		{"bad input is told clearly, harms nothing and heals", "the same", "", d.BadInputs},
+		{"an image server that falls silent is told, and the import goes on", "the same", "", stalled.ServerFellSilent},
+		{"the Git server away: the last state goes on", "the same", "it stands behind a proxy here", far.GitServerAway},
+		{"DVCR away in mid-import", "its storage hidden", "its pod taken away", func(t *testing.T) { registryAway(t, p, far) }},
+		{"QEMU killed: the machine starts again", "the same", "", func(t *testing.T) { d.GuestKilled(t, p.killer("^/usr/[a-z/]*qemu-")) }},
+		{"virt-launcher killed: the machine starts again", "-", "one machine has none", func(t *testing.T) { d.GuestKilled(t, p.killer("virt-launcher-monitor")) }},
+		{"every commit carries a note with its health", "the same", "", d.Noted},
 	}
 	all.run(t)
+}
+
+// newDemo has the platform apply the demo's repository.
+func (p *platform) newDemo(t *testing.T) *scenario.Demo {
+	t.Helper()
+	remote, local := p.serveGit(t, p.serveImage(t))
+	p.follow(t, remote)
+	var old map[string]bool
+	return &scenario.Demo{
+		Client: p.client, Repository: scenario.Clone(t, local), Run: p.run, Expose: p.expose,
+		KillControllers: func(t *testing.T) { old = p.killPods(t, system, controllers) },
+		Recover:         func(t *testing.T) { p.succeeded(t, system, controllers, old) },
+	}
+}
+
+func restart(t *testing.T, d *scenario.Demo) {
+	scenario.Must(t, d.Client.Create(t.Context(), &v1alpha2.VirtualMachineOperation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Namespace, GenerateName: "restart-"},
+		Spec:       v1alpha2.VirtualMachineOperationSpec{Type: v1alpha2.OperationRestart, VirtualMachineName: "web"},
+	}))
+	d.Restarted(t)
+}
+
+func removeAndRevert(t *testing.T, d *scenario.Demo) {
+	disk, err := d.Disk(t.Context())
+	scenario.Must(t, err)
+	d.Removed(t)
+	d.Reverted(t, disk)
 }
 
 // run runs them in order, and prints the table. The first one that fails is the last one.
@@ -78,7 +104,7 @@ func (s scenarios) run(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "%-76s | %-8s | %-46s | %s\n", one.name, verdict, one.local, one.differs)
 	}
-	for _, only := range []string{"Git server away", "DVCR away in mid-import", "disk space gone in mid-import", "an image server that falls silent", "killed in mid-apply", "Ctrl-C leaves no process", "notes on commits"} {
+	for _, only := range []string{"disk space gone in mid-import", "Ctrl-C leaves no process"} {
 		fmt.Fprintf(&table, "%-76s | %-8s | %-46s | %s\n", only, "-", "run", "not brought to this engine yet")
 	}
 	t.Log("\n" + table.String())
@@ -92,32 +118,26 @@ func (p *platform) serveImage(t *testing.T) samples.Demo {
 		t.Fatal("SLIPWAY_SAMPLE_IMAGE is not set; run these tests with `make e2e-engine`")
 	}
 	content, err := os.ReadFile(path)
-	must(t, err)
+	scenario.Must(t, err)
 	sum := sha256.Sum256(content)
 	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(path))))
 	t.Cleanup(server.Close)
-	at := p.expose(t, strings.TrimPrefix(server.URL, "http://"))
-	return samples.Demo{ImageURL: "http://" + at + "/" + filepath.Base(path), ImageSHA256: hex.EncodeToString(sum[:]), SSHPublicKey: p.authorizedKey()}
+	return samples.Demo{ImageURL: p.expose(t, server.URL) + "/" + filepath.Base(path), ImageSHA256: hex.EncodeToString(sum[:]), SSHPublicKey: p.authorizedKey()}
 }
 
 // serveGit serves the demo's repository where pods reach it.
 func (p *platform) serveGit(t *testing.T, demo samples.Demo) (inside, outside string) {
 	t.Helper()
 	tree, err := demo.Tree()
-	must(t, err)
+	scenario.Must(t, err)
 	bare := filepath.Join(p.dir, "demo.git")
-	must(t, gitserver.InitDemo(t.Context(), bare, modest(t, tree)))
+	scenario.Must(t, gitserver.InitDemo(t.Context(), bare, modest(t, tree)))
 	server, err := gitserver.New(gitserver.Options{})
-	must(t, err)
-	must(t, server.AddBare("demo", bare))
-	must(t, server.Start(t.Context()))
+	scenario.Must(t, err)
+	scenario.Must(t, server.AddBare("demo", bare))
+	scenario.Must(t, server.Start(t.Context()))
 	t.Cleanup(func() { _ = server.Close() })
-	own, err := url.Parse(strings.TrimSuffix(server.URL("demo"), "/demo.git"))
-	must(t, err)
-	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(own) }}) // it answers to its own name only
-	t.Cleanup(proxy.Close)
-	at := p.expose(t, strings.TrimPrefix(proxy.URL, "http://"))
-	return "http://" + at + "/demo.git", server.URL("demo")
+	return p.expose(t, server.URL("demo")), server.URL("demo")
 }
 
 // modest has the machine ask for a part of its cores only: a node of two would not schedule two whole ones.
@@ -125,10 +145,10 @@ func modest(t *testing.T, tree fs.FS) fs.FS {
 	t.Helper()
 	out := fstest.MapFS{}
 	names, err := fs.Glob(tree, "*")
-	must(t, err)
+	scenario.Must(t, err)
 	for _, name := range names {
 		text, err := fs.ReadFile(tree, name)
-		must(t, err)
+		scenario.Must(t, err)
 		out[name] = &fstest.MapFile{Data: bytes.ReplaceAll(text, []byte("coreFraction: 100%"), []byte("coreFraction: 20%")), Mode: 0o644}
 	}
 	return out
@@ -137,24 +157,9 @@ func modest(t *testing.T, tree fs.FS) fs.FS {
 // follow has an Environment apply the repository.
 func (p *platform) follow(t *testing.T, remote string) {
 	t.Helper()
-	named := metav1.ObjectMeta{Namespace: namespace, Name: "demo"}
+	named := metav1.ObjectMeta{Namespace: scenario.Namespace, Name: "demo"}
 	p.ensure(t, &v1alpha1.GitRepository{ObjectMeta: named, Spec: v1alpha1.GitRepositorySpec{URL: remote, Interval: metav1.Duration{Duration: 2 * time.Second}}})
 	p.ensure(t, &v1alpha1.Environment{ObjectMeta: named, Spec: v1alpha1.EnvironmentSpec{
-		SourceRef: v1alpha1.SourceReference{Kind: v1alpha1.GitRepositoryKind, Name: "demo"}, TargetNamespace: namespace, ServiceAccountName: "tenant",
+		SourceRef: v1alpha1.SourceReference{Kind: v1alpha1.GitRepositoryKind, Name: "demo"}, TargetNamespace: scenario.Namespace, ServiceAccountName: "tenant",
 	}})
-}
-
-// healthyAt waits until the Environment is ready at a commit; any when empty.
-func (p *platform) healthyAt(t *testing.T, commit string) {
-	t.Helper()
-	p.eventually(t, 2*patience, "the Environment is ready", func(ctx context.Context) error {
-		env := &v1alpha1.Environment{}
-		if err := p.client.Get(ctx, key("demo"), env); err != nil {
-			return err
-		}
-		if !meta.IsStatusConditionTrue(env.Status.Conditions, v1alpha1.ReadyCondition) || !strings.HasSuffix(env.Status.LastAppliedRevision, commit) {
-			return fmt.Errorf("at %s: %+v, health %+v", env.Status.LastAppliedRevision, env.Status.Conditions, env.Status.Health)
-		}
-		return nil
-	})
 }

@@ -1,0 +1,115 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+)
+
+const precious = "precious"
+
+// Booted: the guest booted from Git with its user data applied. It leaves data behind that later scenarios look for.
+func (d *Demo) Booted(t *testing.T) {
+	d.HealthyAt(t, d.Repository.Head(t))
+	if got, want := d.Guest(t, "cat /data/hello"), "Hello from Git"; got != want {
+		t.Errorf("first boot wrote %q, want %q", got, want)
+	}
+	d.Guest(t, "echo "+precious+" > /data/precious && sync")
+}
+
+// MoreCores: a core more in Git is planned as a restart, and waits for approval.
+func (d *Demo) MoreCores(t *testing.T) {
+	d.Repository.Replace(t, "machine.yaml", "cores: 1", "cores: 2")
+	d.Repository.Push(t, "Give web a second core")
+	Eventually(t, Patience, "the change awaits a restart", func(ctx context.Context) error {
+		vm, err := d.Machine(ctx)
+		if err != nil {
+			return err
+		}
+		if len(vm.Status.RestartAwaitingChanges) != 1 || vm.Status.RestartAwaitingChanges[0].Path != "cpu.cores" {
+			return fmt.Errorf("restartAwaitingChanges %+v", vm.Status.RestartAwaitingChanges)
+		}
+		return nil
+	})
+	env, err := d.Environment(t.Context())
+	Must(t, err)
+	if env.Status.Plan == nil || env.Status.Plan.Summary.Restart != 1 {
+		t.Errorf("plan %+v, want one Restart", env.Status.Plan)
+	}
+	if got := d.Guest(t, "nproc"); got != "1" {
+		t.Errorf("nproc before the restart says %s, want 1", got)
+	}
+}
+
+// Restarted: after a restart the guest has the core, and all is well.
+func (d *Demo) Restarted(t *testing.T) {
+	Eventually(t, BootTime, "two cores after the restart", func(ctx context.Context) error {
+		out, err := d.Run(ctx, "nproc")
+		if err == nil && out != "2" {
+			err = fmt.Errorf("nproc says %s", out)
+		}
+		return err
+	})
+	d.HealthyAt(t, "")
+}
+
+// Removed: without its manifest the machine goes; its disk stays, also when its own manifest goes.
+func (d *Demo) Removed(t *testing.T) {
+	d.Repository.Remove(t, "machine.yaml")
+	d.Repository.Push(t, "Retire web")
+	Eventually(t, Patience, "the machine is gone", func(ctx context.Context) error {
+		if _, err := d.Machine(ctx); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("get machine: %v", err)
+		}
+		return nil
+	})
+	d.Repository.Remove(t, "disk.yaml")
+	retired := d.Repository.Push(t, "Retire its disk, too")
+	Eventually(t, Patience, "the disk is retained", func(ctx context.Context) error {
+		env, err := d.Environment(ctx)
+		if err != nil {
+			return err
+		}
+		if !strings.HasSuffix(env.Status.LastAppliedRevision, retired) || len(env.Status.Tombstones) == 0 {
+			return fmt.Errorf("at %s, tombstones %v", env.Status.LastAppliedRevision, env.Status.Tombstones)
+		}
+		_, err = d.Disk(ctx)
+		return err
+	})
+}
+
+// Reverted: a revert of both commits of Removed brings the machine back, on the disk that it had.
+func (d *Demo) Reverted(t *testing.T, disk *v1alpha2.VirtualDisk) {
+	d.HealthyAt(t, d.Repository.Revert(t, "HEAD", "HEAD~1"))
+	after, err := d.Disk(t.Context())
+	Must(t, err)
+	if disk.UID != after.UID {
+		t.Errorf("the disk is another one: %s, was %s", after.UID, disk.UID)
+	}
+	d.DataIsThere(t)
+}
+
+// DataIsThere looks for what Booted left behind.
+func (d *Demo) DataIsThere(t *testing.T) {
+	t.Helper()
+	if got := d.Guest(t, "cat /data/precious"); got != precious {
+		t.Errorf("data on the disk: %q", got)
+	}
+}
+
+// Noted: every commit carries a note with the health that it reached.
+func (d *Demo) Noted(t *testing.T) {
+	head := d.Repository.Head(t)
+	Eventually(t, Patience, "the commit has a note", func(context.Context) error {
+		d.Repository.Git(t, "fetch", "--quiet", "--force", "origin", "refs/notes/slipway:refs/notes/slipway")
+		if out := d.Repository.Git(t, "log", "--notes=slipway", "-1", "--format=%N", head); !strings.Contains(strings.ToLower(out), "healthy") {
+			return fmt.Errorf("note of %s: %q", head, out)
+		}
+		return nil
+	})
+}

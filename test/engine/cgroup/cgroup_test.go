@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -65,29 +66,23 @@ func FuzzParse(f *testing.F) {
 }
 
 // fake is a hierarchy of plain files: enough for what only reads and names.
-func fake(t *testing.T, files map[string]string) Group {
+func fake(t *testing.T, files fstest.MapFS) Group {
 	t.Helper()
 	dir := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(dir, files); err != nil {
+		t.Fatal(err)
 	}
 	return New([]Hierarchy{{Mount: dir}}, "engine")
 }
 
 func TestProcessesAreThoseOfTheWholeTree(t *testing.T) {
-	g := fake(t, map[string]string{
-		"cgroup.procs":                      "1\n2\n",
-		"engine/cgroup.procs":               "10\n",
-		"engine/node1/cgroup.procs":         "12\n11\n",
-		"engine/node1/pods/a/cgroup.procs":  "13\n0\n12\n",
-		"engine-of-another/cgroup.procs":    "99\n",
-		"engine/node1/pods/a/memory.events": "x",
+	g := fake(t, fstest.MapFS{
+		"cgroup.procs":                      {Data: []byte("1\n2\n")},
+		"engine/cgroup.procs":               {Data: []byte("10\n")},
+		"engine/node1/cgroup.procs":         {Data: []byte("12\n11\n")},
+		"engine/node1/pods/a/cgroup.procs":  {Data: []byte("13\n0\n12\n")},
+		"engine-of-another/cgroup.procs":    {Data: []byte("99\n")},
+		"engine/node1/pods/a/memory.events": {Data: []byte("x")},
 	})
 	got, err := g.Processes()
 	if err != nil {
@@ -109,9 +104,9 @@ func TestGroupThatIsNotThereHasNoProcesses(t *testing.T) {
 }
 
 func TestNewCPUSetGetsItsParentsCPUs(t *testing.T) {
-	g := fake(t, map[string]string{
-		"cpuset.cpus": "0-1\n", "cpuset.mems": "0\n",
-		"engine/cpuset.cpus": "\n", "engine/cpuset.mems": "1\n",
+	g := fake(t, fstest.MapFS{
+		"cpuset.cpus": {Data: []byte("0-1\n")}, "cpuset.mems": {Data: []byte("0\n")},
+		"engine/cpuset.cpus": {Data: []byte("\n")}, "engine/cpuset.mems": {Data: []byte("1\n")},
 	})
 	root := g.hierarchies[0].Mount
 	if err := inheritCPUs(root, filepath.Join(root, "engine")); err != nil {

@@ -84,7 +84,7 @@ func TestChunkerGolden(t *testing.T) {
 func TestChunkSizes(t *testing.T) {
 	for n := range tiers {
 		tier := &tiers[n]
-		data := noise(uint64(n), min(64<<20, 512*tier.avg))
+		data := noise(uint64(n), min(32<<20, 256*tier.avg))
 		chunks := 0
 		for rest := data; len(rest) > 0; chunks++ {
 			rest = rest[tier.cut(rest):]

@@ -58,11 +58,12 @@ func manifestOf(t *testing.T, from oras.ReadOnlyTarget, ref string) (ocispec.Des
 
 // TestDamageIsFound damages one blob at a time in one way, and restores. No byte may reach the file that is not the disk's.
 func TestDamageIsFound(t *testing.T) {
-	raw := makeContent(region{noise + 1, 33 * mib}, region{0, mib}, region{noise + 2, 3 * mib})
+	o := disk.WithPacksOf(2*mib, disk.PushOptions{})
+	raw := makeContent(region{noise + 1, 2*mib + 64*kib}, region{0, mib}, region{noise + 2, 192 * kib})
 	store := memory.New()
-	info := push(t, raw, store, "v1", disk.PushOptions{})
-	other := makeContent(region{noise + 3, 33 * mib}, region{0, mib}, region{noise + 4, 3 * mib})
-	push(t, other, store, "v2", disk.PushOptions{})
+	info := push(t, raw, store, "v1", o)
+	other := makeContent(region{noise + 3, 2*mib + 64*kib}, region{0, mib}, region{noise + 4, 192 * kib})
+	push(t, other, store, "v2", o)
 	desc, m := manifestOf(t, store, "v1")
 	_, m2 := manifestOf(t, store, "v2")
 	if len(m.Layers) < 3 || len(m2.Layers) < 3 {
@@ -89,10 +90,10 @@ func TestDamageIsFound(t *testing.T) {
 		want   error
 	}{
 		"pack, first bit":                {first, flip(0), disk.ErrCorrupt},
-		"pack, a bit in the middle":      {first, flip(10 * mib), disk.ErrCorrupt},
+		"pack, a bit in the middle":      {first, flip(700 * kib), disk.ErrCorrupt},
 		"pack, last bit":                 {second, flip(-1), disk.ErrCorrupt},
 		"pack torn at the end":           {first, cut(1), disk.ErrCorrupt},
-		"pack torn in the middle":        {first, cut(20 * mib), disk.ErrCorrupt},
+		"pack torn in the middle":        {first, cut(1300 * kib), disk.ErrCorrupt},
 		"pack empty":                     {second, cut(int(second.Size)), disk.ErrCorrupt},
 		"packs swapped":                  {first, replace(second), disk.ErrCorrupt},
 		"pack of another disk":           {second, replace(m2.Layers[2]), disk.ErrCorrupt},

@@ -3,4 +3,4 @@
 package disk_test
 
 // kills is small where each byte costs twenty times as much.
-const kills = 3
+const kills = 6

@@ -62,9 +62,9 @@ func (m *mortal) Push(ctx context.Context, d ocispec.Descriptor, r io.Reader) er
 // nothing but the packs that were on their way is sent twice.
 func TestKilledPushGoesOn(t *testing.T) {
 	const uploads = 2
-	raw := makeContent(region{noise + 1, 66 * mib})
-	whole := memory.New()
-	want := push(t, raw, whole, "v1", disk.PushOptions{})
+	raw := makeContent(region{noise + 1, 5 * mib})
+	o := disk.WithPacksOf(mib, disk.PushOptions{Uploads: uploads, Clock: instant{}})
+	want := push(t, raw, memory.New(), "v1", o)
 	random := rand.New(rand.NewPCG(50, 50))
 	for kill := range kills {
 		ctx, die := context.WithCancel(t.Context())
@@ -72,7 +72,6 @@ func TestKilledPushGoesOn(t *testing.T) {
 			Target: memory.New(), die: die, left: random.Int64N(want.StoredSize + 8*kib),
 			begun: map[string]int{}, done: map[string]bool{},
 		}
-		o := disk.PushOptions{Uploads: uploads, Clock: instant{}}
 		_, err := disk.Push(ctx, openStream(raw), target, "v1", o)
 		died := target.dead
 		if died != (err != nil) || died && !errors.Is(err, context.Canceled) {

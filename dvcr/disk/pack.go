@@ -79,6 +79,7 @@ type packStore struct {
 	clock   clock.Clock
 	table   *table
 	index   *frameIndex
+	size    int // from which a pack is full
 	current *openPack
 	full    chan *openPack
 	blocks  sync.Pool
@@ -95,6 +96,7 @@ func newPackStore(ctx context.Context, to oras.Target, o PushOptions) (*packStor
 		clock:   o.Clock,
 		table:   &table{},
 		index:   &frameIndex{known: map[uint64]indexed{}},
+		size:    o.packSize,
 		full:    make(chan *openPack),
 		blocks:  sync.Pool{New: func() any { return new([packBlock]byte) }},
 		uploads: o.Uploads,
@@ -143,7 +145,7 @@ func (p *packStore) add(ctx context.Context, s *slab, c *chunk, e encoder) error
 		}
 	}
 	p.table.rows = append(p.table.rows, row{off: s.off + int64(c.start-s.start), frame: n})
-	if p.current != nil && p.current.size >= packSize {
+	if p.current != nil && p.current.size >= p.size {
 		return p.flush(ctx)
 	}
 	return nil

@@ -43,6 +43,8 @@ type PushOptions struct {
 	Architecture string
 	// Clock times the pauses between attempts to upload; nil means the real one.
 	Clock clock.Clock
+
+	packSize int // from which a pack is closed; 0 means the format's, tests make small ones
 }
 
 func (o PushOptions) withDefaults() PushOptions {
@@ -57,6 +59,9 @@ func (o PushOptions) withDefaults() PushOptions {
 	}
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
+	}
+	if o.packSize <= 0 {
+		o.packSize = packSize
 	}
 	if o.Describe == nil {
 		o.Describe = func() SourceConfig { return SourceConfig{} }

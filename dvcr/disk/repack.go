@@ -141,7 +141,7 @@ func (p *packStore) moveFrame(ctx context.Context, old *table, f frame, without 
 		return 0, err
 	}
 	n := p.append(compressed, &chunk{piece: piece{0, int(f.rawSize)}, sum: f.sum})
-	if p.current.size >= packSize {
+	if p.current.size >= p.size {
 		return n, p.flush(ctx)
 	}
 	return n, nil

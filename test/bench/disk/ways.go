@@ -93,8 +93,7 @@ func measureDVCR(ctx context.Context, dir string, images imageSet) (r result, er
 		return r, err
 	}
 	out := filepath.Join(dir, "out.raw")
-	r.Restore, err = quickest(func() error {
-		_ = os.Remove(out) // not there the first time
+	r.Restore, err = quickest([]string{out}, func() error {
 		_, err := child(ctx, s, "restore", out, "v1")
 		return err
 	})
@@ -129,31 +128,46 @@ func store(ctx context.Context, dir, name, path string) (int64, error) {
 	return info.Size(), errors.Join(err, s.Close(ctx))
 }
 
-// measureTar keeps the source's own format in an uncompressed layer, as DVP does.
-func measureTar(ctx context.Context, dir string, images imageSet) (result, error) {
-	image, layer := filepath.Join(dir, "disk/disk.qcow2"), filepath.Join(dir, "layer.tar")
-	if err := os.MkdirAll(filepath.Dir(image), 0o755); err != nil {
-		return result{}, fmt.Errorf("make directory: %w", err)
+// tarWay keeps the source's own format in an uncompressed layer, as DVP does.
+type tarWay struct{ dir string }
+
+func (w tarWay) image() string { return filepath.Join(w.dir, "disk/disk.qcow2") }
+func (w tarWay) out() string   { return filepath.Join(w.dir, "out.raw") }
+
+func (w tarWay) put(ctx context.Context, raw, tag string) (int64, error) {
+	if err := os.MkdirAll(filepath.Dir(w.image()), 0o755); err != nil {
+		return 0, fmt.Errorf("make directory: %w", err)
 	}
-	r, err := eachVersion(dir, images, func(n int, raw string) (int64, error) {
-		if err := command(ctx, "qemu-img", "convert", "-O", "qcow2", raw, image); err != nil {
-			return 0, err
+	if err := command(ctx, "qemu-img", "convert", "-O", "qcow2", raw, w.image()); err != nil {
+		return 0, err
+	}
+	layer := filepath.Join(w.dir, "layer.tar")
+	if err := command(ctx, "tar", "-C", w.dir, "-cf", layer, "disk"); err != nil {
+		return 0, err
+	}
+	return store(ctx, w.dir, tag, layer)
+}
+
+// extract makes a raw disk of a layer.
+func (w tarWay) extract(ctx context.Context) func(layer string) error {
+	return func(layer string) error {
+		if err := command(ctx, "tar", "-C", w.dir, "-xf", layer); err != nil {
+			return err
 		}
-		if err := command(ctx, "tar", "-C", dir, "-cf", layer, "disk"); err != nil {
-			return 0, err
-		}
-		return store(ctx, dir, tags[n], layer)
-	})
+		return command(ctx, "qemu-img", "convert", "-O", "raw", w.image(), w.out())
+	}
+}
+
+func (w tarWay) left() []string { return []string{w.image(), w.out()} }
+
+func measureTar(ctx context.Context, dir string, images imageSet) (result, error) {
+	w := tarWay{dir}
+	r, err := eachVersion(dir, images, func(n int, raw string) (int64, error) { return w.put(ctx, raw, tags[n]) })
 	if err != nil {
 		return r, err
 	}
 	r.Note = "time to import includes making the qcow2; restore is skopeo copy, tar x, qemu-img convert"
-	r.Restore, err = restoreBySkopeo(ctx, dir, func(layer string) error {
-		if err := command(ctx, "tar", "-C", dir, "-xf", layer); err != nil {
-			return err
-		}
-		return command(ctx, "qemu-img", "convert", "-O", "raw", image, filepath.Join(dir, "out.raw"))
-	})
+	r.Restore, err = restoreBySkopeo(ctx, dir, w.left(), w.extract(ctx))
 	return r, err
 }
 
@@ -168,8 +182,9 @@ func measureQCOW2(ctx context.Context, dir string, images imageSet) (result, err
 	if err != nil {
 		return r, err
 	}
-	r.Restore, err = restoreBySkopeo(ctx, dir, func(layer string) error {
-		return command(ctx, "qemu-img", "convert", "-f", "qcow2", "-O", "raw", layer, filepath.Join(dir, "out.raw"))
+	out := filepath.Join(dir, "out.raw")
+	r.Restore, err = restoreBySkopeo(ctx, dir, []string{out}, func(layer string) error {
+		return command(ctx, "qemu-img", "convert", "-f", "qcow2", "-O", "raw", layer, out)
 	})
 	return r, err
 }

@@ -6,13 +6,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/test/e2e/scenario"
 )
 
@@ -81,19 +84,31 @@ func (p *platform) killer(pattern string) func(t *testing.T) {
 // importOutlivesControllers kills the controllers while an import is in the middle; its pod goes on.
 func importOutlivesControllers(t *testing.T, p *platform, f *scenario.Far) {
 	image := f.Import(t, "interrupted", 4*scenario.Mebibyte)
-	before := p.pods(t, system, importers)
+	before := p.importersOf(t, "interrupted")
 	if len(before) != 1 {
-		t.Fatalf("%d pods import", len(before))
+		t.Fatalf("the image is imported by pods %v", before)
 	}
 	f.KillControllers(t)
 	image.Release()
 	f.Recover(t)
 	image.Arrives(t)
+	if after := p.importersOf(t, "interrupted"); len(after) > 0 && !slices.Equal(before, after) {
+		t.Errorf("pods %v import the image, were %v: it came in again", after, before)
+	}
+}
+
+// importersOf lists the UIDs of the pods that import an image.
+func (p *platform) importersOf(t *testing.T, name string) []types.UID {
+	t.Helper()
+	image := &v1alpha2.VirtualImage{}
+	scenario.Must(t, p.client.Get(t.Context(), scenario.Key(name), image))
+	var found []types.UID
 	for _, pod := range p.pods(t, system, importers) {
-		if pod.UID != before[0].UID {
-			t.Errorf("the image came in again, in pod %s", pod.Name)
+		if pod.Annotations["import.slipway.dev/job"] == string(image.UID) {
+			found = append(found, pod.UID)
 		}
 	}
+	return found
 }
 
 // handlerKilled: the guest runs on, and is governed again.

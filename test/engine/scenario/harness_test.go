@@ -78,21 +78,22 @@ func (p *platform) authorizedKey() string {
 // expose leads an address inside the engine to a web server on this machine's loopback, and returns its URL.
 func (p *platform) expose(t *testing.T, target string) string {
 	t.Helper()
-	own, err := url.Parse(target)
+	to, err := url.Parse(target)
 	scenario.Must(t, err)
 	process, err := p.layout.Process(p.node)
 	scenario.Must(t, err)
 	listener, err := listenIn(filepath.Join("/proc", strconv.Itoa(process), "ns/net"), inside+":0")
 	scenario.Must(t, err)
 	proxy := &http.Server{Handler: &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: own.Scheme, Host: own.Host}) }, // it may answer to its own name only
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: to.Scheme, Host: to.Host}) }, // it may answer to its own name only
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0), // servers that are away are what is tested
 	}, ErrorLog: log.New(io.Discard, "", 0)}
 	t.Cleanup(func() { _ = proxy.Close() })
 	go func() { _ = proxy.Serve(listener) }()
-	own.Host = listener.Addr().String()
-	return own.String()
+	at := *to
+	at.Host = listener.Addr().String()
+	return at.String()
 }
 
 // isKnown takes the guest's key as it is first seen; the guest keeps it on its disk.

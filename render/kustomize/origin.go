@@ -40,18 +40,17 @@ func (d document) annotated(p place) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{File: d.file, Line: d.root.Line, Object: p.String(), Problem: err.Error()}
 	}
-	u := unstructured.Unstructured{Object: value}
 	if err := unstructured.SetNestedField(value, p.position(), "metadata", "annotations", OriginAnnotation); err != nil {
 		return nil, &Error{
 			File: d.file, Line: lineOf(d.root, []string{"metadata", "annotations"}), Object: p.String(),
 			Problem: "metadata.annotations is not a mapping",
 		}
 	}
-	text, err := u.MarshalJSON()
+	text, err := blockText(value)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", p, err)
 	}
-	return append([]byte("---\n"), text...), nil
+	return text, nil
 }
 
 // origins finds what objects were called in the source.

@@ -252,9 +252,10 @@ func (s *scan) show(dir string, f *folder) error {
 	return nil
 }
 
-// kustomizationText is a kustomization as JSON, which is YAML that is written and read fast.
+// kustomizationText is a kustomization as JSON, which is YAML that is written fast. It is read fast with line breaks only:
+// see blockText.
 func kustomizationText(k *types.Kustomization) ([]byte, error) {
-	text, err := json.Marshal(k)
+	text, err := json.MarshalIndent(k, "", " ")
 	if err != nil {
 		return nil, fmt.Errorf("encode kustomization: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/dvcr/registry/s3"
 )
 
 // serveOptions are the flags of serve.
@@ -19,6 +20,7 @@ type serveOptions struct {
 	config       registry.Config
 	cert, key    string
 	keyFile      string
+	bucket       s3.Bucket
 	shutdownTime time.Duration
 }
 
@@ -33,11 +35,15 @@ func newServe() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.config.Dir, "dir", "/var/lib/dvcr", "where the blobs and the generated credentials are kept")
+	flags.StringVar(&o.config.Dir, "dir", "/var/lib/dvcr", "where the generated credentials are kept, and the blobs unless a bucket holds them")
 	flags.StringVar(&o.config.Addr, "address", ":5000", "address to listen on")
 	flags.StringVar(&o.config.Htpasswd, "htpasswd", "", "file with further users, in bcrypt")
 	flags.BoolVar(&o.config.Tokens, "tokens", false, "exchange passwords for short-lived tokens")
 	flags.StringVar(&o.keyFile, "key-file", "", "file with the key from which the logins of controllers, namespaces and imports follow (default: one made in --dir)")
+	flags.StringVar(&o.bucket.Name, "s3-bucket", "", "S3 bucket that holds the blobs; login and trusted CAs come from the standard AWS_ variables and files")
+	flags.StringVar(&o.bucket.Region, "s3-region", "", "region of the bucket (default: "+s3.DefaultRegion+")")
+	flags.StringVar(&o.bucket.Endpoint, "s3-endpoint", "", "URL of an S3 server that is not Amazon's")
+	flags.StringVar(&o.bucket.Prefix, "s3-prefix", "", "what stands before the keys of all objects, to share the bucket with others")
 	flags.StringVar(&o.cert, "tls-cert", "", "certificate, in PEM, read again when it changes; without one the registry speaks plain HTTP")
 	flags.StringVar(&o.key, "tls-key", "", "key of the certificate, in PEM")
 	flags.DurationVar(&o.shutdownTime, "shutdown-time", 30*time.Second, "how long requests under way may take to finish")
@@ -47,6 +53,9 @@ func newServe() *cobra.Command {
 func serve(ctx context.Context, cmd *cobra.Command, o serveOptions) error {
 	o.config.Log = os.Stderr
 	if err := o.readKey(); err != nil {
+		return err
+	}
+	if err := o.chooseStorage(); err != nil {
 		return err
 	}
 	watch, err := o.readCertificate()
@@ -65,6 +74,17 @@ func serve(ctx context.Context, cmd *cobra.Command, o serveOptions) error {
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.shutdownTime)
 	defer cancel()
 	return server.Close(stopping)
+}
+
+// chooseStorage takes the bucket where one is named.
+func (o *serveOptions) chooseStorage() (err error) {
+	if o.bucket == (s3.Bucket{}) {
+		return nil
+	}
+	if o.config.Storage, err = o.bucket.Storage(); err != nil {
+		return fmt.Errorf("--s3-bucket and the flags beside it: %w", err)
+	}
+	return nil
 }
 
 // readKey takes the key of --key-file.

@@ -24,6 +24,7 @@ import (
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/gc"
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/dvcr/registry/s3/s3test"
 )
 
 const mib = 1 << 20
@@ -42,11 +43,11 @@ type world struct {
 	live []string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, storage *registry.Storage) *world {
 	t.Helper()
 	w := &world{t: t, turn: make(chan struct{}, 1), dir: t.TempDir(), clock: testclock.NewFakePassiveClock(time.Now())}
 	var err error
-	if w.server, err = registry.NewServer(registry.Config{Dir: w.dir, Clock: w.clock}); err != nil {
+	if w.server, err = registry.NewServer(registry.Config{Dir: w.dir, Storage: storage, Clock: w.clock}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.server.Start(); err != nil {
@@ -182,44 +183,46 @@ func noise(seeds ...uint64) []byte {
 }
 
 func TestCollect(t *testing.T) {
-	w := newWorld(t)
-	old, next := noise(1, 2, 3), noise(1, 2, 4)
-	w.mustPush("vi/team/debian", "uid-1", old)
-	w.mustPush("vi/team/debian", "uid-2", next, "uid-1")
-	w.mustPush("cvi/gone", "uid-3", noise(5))
-	w.mustPush("by/hand", "v1", noise(6))
-	w.hold("vi/team/debian:uid-2", true)
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		w := newWorld(t, storage)
+		old, next := noise(1, 2, 3), noise(1, 2, 4)
+		w.mustPush("vi/team/debian", "uid-1", old)
+		w.mustPush("vi/team/debian", "uid-2", next, "uid-1")
+		w.mustPush("cvi/gone", "uid-3", noise(5))
+		w.mustPush("by/hand", "v1", noise(6))
+		w.hold("vi/team/debian:uid-2", true)
 
-	if got := w.collect(); got != (gc.Report{}) {
-		t.Errorf("within the grace period %+v is removed", got)
-	}
-	w.pass(25 * time.Hour)
-	got := w.collect()
-	if got.Tags != 2 || got.Manifests == 0 || got.Blobs == 0 || got.Bytes < mib {
-		t.Errorf("the collection reports %+v", got)
-	}
-	w.wantDisk("vi/team/debian", "uid-2", next)
-	w.wantDisk("by/hand", "v1", noise(6))
-	for _, gone := range []string{"vi/team/debian:uid-1", "cvi/gone:uid-3"} {
-		repository, tag, _ := bytes.Cut([]byte(gone), []byte(":"))
-		if _, err := w.repository(string(repository)).Resolve(t.Context(), string(tag)); err == nil {
-			t.Errorf("%s is still there", gone)
+		if got := w.collect(); got != (gc.Report{}) {
+			t.Errorf("within the grace period %+v is removed", got)
 		}
-	}
-	w.pass(25 * time.Hour)
-	if got := w.collect(); got.Blobs+got.Manifests+got.Tags > 0 {
-		t.Errorf("a second collection finds %+v", got)
-	}
+		w.pass(25 * time.Hour)
+		got := w.collect()
+		if got.Tags != 2 || got.Manifests == 0 || got.Blobs == 0 || got.Bytes < mib {
+			t.Errorf("the collection reports %+v", got)
+		}
+		w.wantDisk("vi/team/debian", "uid-2", next)
+		w.wantDisk("by/hand", "v1", noise(6))
+		for _, gone := range []string{"vi/team/debian:uid-1", "cvi/gone:uid-3"} {
+			repository, tag, _ := bytes.Cut([]byte(gone), []byte(":"))
+			if _, err := w.repository(string(repository)).Resolve(t.Context(), string(tag)); err == nil {
+				t.Errorf("%s is still there", gone)
+			}
+		}
+		w.pass(25 * time.Hour)
+		if got := w.collect(); got.Blobs+got.Manifests+got.Tags > 0 {
+			t.Errorf("a second collection finds %+v", got)
+		}
 
-	w.hold("vi/team/debian:uid-2", false)
-	w.pass(25 * time.Hour)
-	w.collect()
-	w.wantDisk("by/hand", "v1", noise(6))
-	only := newWorld(t)
-	only.mustPush("by/hand", "v1", noise(6))
-	if got, want := w.blobs(), only.blobs(); got != want {
-		t.Errorf("%d blobs are left, %d are needed", got, want)
-	}
+		w.hold("vi/team/debian:uid-2", false)
+		w.pass(25 * time.Hour)
+		w.collect()
+		w.wantDisk("by/hand", "v1", noise(6))
+		only := newWorld(t, nil)
+		only.mustPush("by/hand", "v1", noise(6))
+		if got, want := w.blobs(), only.blobs(); got != want {
+			t.Errorf("%d blobs are left, %d are needed", got, want)
+		}
+	})
 }
 
 func resolve(t *testing.T, repo *remote.Repository, tag string) ocispec.Descriptor {
@@ -232,7 +235,7 @@ func resolve(t *testing.T, repo *remote.Repository, tag string) ocispec.Descript
 }
 
 func TestNothingIsRemovedWithoutKnowingWhatLives(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, nil)
 	raw := noise(1)
 	w.mustPush("vi/team/debian", "uid-1", raw)
 	w.pass(48 * time.Hour)
@@ -246,27 +249,29 @@ func TestNothingIsRemovedWithoutKnowingWhatLives(t *testing.T) {
 }
 
 func TestARegistryThatJustStartedIsLeftAlone(t *testing.T) {
-	w := newWorld(t)
-	raw := noise(1)
-	w.mustPush("vi/team/debian", "uid-1", raw)
-	w.pass(48 * time.Hour)
-	if err := w.server.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.server, err = registry.NewServer(registry.Config{Dir: w.dir, Clock: w.clock}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.collect(); got != (gc.Report{}) {
-		t.Errorf("a registry that does not know its clients yet removes %+v", got)
-	}
-	w.pass(2 * time.Hour)
-	if got := w.collect(); got.Tags != 1 {
-		t.Errorf("the collection after that reports %+v", got)
-	}
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		w := newWorld(t, storage)
+		raw := noise(1)
+		w.mustPush("vi/team/debian", "uid-1", raw)
+		w.pass(48 * time.Hour)
+		if err := w.server.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if w.server, err = registry.NewServer(registry.Config{Dir: w.dir, Storage: storage, Clock: w.clock}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.collect(); got != (gc.Report{}) {
+			t.Errorf("a registry that does not know its clients yet removes %+v", got)
+		}
+		w.pass(2 * time.Hour)
+		if got := w.collect(); got.Tags != 1 {
+			t.Errorf("the collection after that reports %+v", got)
+		}
+	})
 }
 
 // TestUseKeeps uses each kind of thing in each way that clients do, and collects at once.
@@ -282,7 +287,7 @@ func TestUseKeeps(t *testing.T) {
 	}
 	for name, use := range uses {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newWorld(t, nil)
 			w.mustPush("vi/team/debian", "uid-1", raw)
 			w.pass(48 * time.Hour)
 			use(t, w.repository("vi/team/debian"))
@@ -296,7 +301,7 @@ func TestUseKeeps(t *testing.T) {
 
 // TestSignaturesLiveAsLongAsWhatTheySign attaches a signature as clients of a registry without referrers do.
 func TestSignaturesLiveAsLongAsWhatTheySign(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, nil)
 	raw := noise(1)
 	w.mustPush("cvi/debian", "uid-1", raw)
 	w.hold("cvi/debian:uid-1", true)
@@ -324,69 +329,73 @@ func TestSignaturesLiveAsLongAsWhatTheySign(t *testing.T) {
 
 // TestRepack keeps a little of a large pack alive, and expects the rest to go.
 func TestRepack(t *testing.T) {
-	w := newWorld(t)
-	w.mustPush("vi/team/debian", "uid-1", noise(1, 2, 3, 4, 5, 6, 7, 8))
-	little := noise(8, 9, 10)
-	w.mustPush("vi/team/debian", "uid-2", little, "uid-1")
-	twin := noise(8, 11)
-	w.mustPush("vi/team/debian", "uid-3", twin, "uid-1")
-	w.hold("vi/team/debian:uid-2", true)
-	w.hold("vi/team/debian:uid-3", true)
-	w.pass(25 * time.Hour)
-	if got := w.collect(); got.Repacked != 2 {
-		t.Errorf("the collection reports %+v", got)
-	}
-	w.wantDisk("vi/team/debian", "uid-2", little)
-	w.wantDisk("vi/team/debian", "uid-3", twin)
-	w.pass(25 * time.Hour)
-	if got := w.collect(); got.Bytes < 7*mib || got.Repacked != 0 {
-		t.Errorf("the collection after that reports %+v", got)
-	}
-	w.wantDisk("vi/team/debian", "uid-2", little)
-	w.wantDisk("vi/team/debian", "uid-3", twin)
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		w := newWorld(t, storage)
+		w.mustPush("vi/team/debian", "uid-1", noise(1, 2, 3, 4, 5, 6, 7, 8))
+		little := noise(8, 9, 10)
+		w.mustPush("vi/team/debian", "uid-2", little, "uid-1")
+		twin := noise(8, 11)
+		w.mustPush("vi/team/debian", "uid-3", twin, "uid-1")
+		w.hold("vi/team/debian:uid-2", true)
+		w.hold("vi/team/debian:uid-3", true)
+		w.pass(25 * time.Hour)
+		if got := w.collect(); got.Repacked != 2 {
+			t.Errorf("the collection reports %+v", got)
+		}
+		w.wantDisk("vi/team/debian", "uid-2", little)
+		w.wantDisk("vi/team/debian", "uid-3", twin)
+		w.pass(25 * time.Hour)
+		if got := w.collect(); got.Bytes < 7*mib || got.Repacked != 0 {
+			t.Errorf("the collection after that reports %+v", got)
+		}
+		w.wantDisk("vi/team/debian", "uid-2", little)
+		w.wantDisk("vi/team/debian", "uid-3", twin)
+	})
 }
 
 // TestNoImageIsEverLost imports, deletes and collects side by side, while time passes faster than any grace period. An import may
 // be told that what it relied on is gone, and is then repeated; what an object holds must be there, always.
 func TestNoImageIsEverLost(t *testing.T) {
-	w := newWorld(t)
-	const importers, rounds = 3, 6
-	var importing sync.WaitGroup
-	kept := make([]map[string][]byte, importers)
-	for n := range importers {
-		kept[n] = map[string][]byte{}
-		importing.Add(1)
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		w := newWorld(t, storage)
+		const importers, rounds = 3, 6
+		var importing sync.WaitGroup
+		kept := make([]map[string][]byte, importers)
+		for n := range importers {
+			kept[n] = map[string][]byte{}
+			importing.Add(1)
+			go func() {
+				defer importing.Done()
+				w.importAndDelete(n, rounds, kept[n])
+			}()
+		}
+		var collecting sync.WaitGroup
+		collecting.Add(1)
 		go func() {
-			defer importing.Done()
-			w.importAndDelete(n, rounds, kept[n])
+			defer collecting.Done()
+			for range w.turn {
+				if _, err := gc.Collect(t.Context(), w.options()); err != nil {
+					t.Errorf("collect: %v", err)
+				}
+			}
 		}()
-	}
-	var collecting sync.WaitGroup
-	collecting.Add(1)
-	go func() {
-		defer collecting.Done()
-		for range w.turn {
-			if _, err := gc.Collect(t.Context(), w.options()); err != nil {
-				t.Errorf("collect: %v", err)
+		importing.Wait()
+		close(w.turn)
+		collecting.Wait()
+		for n, images := range kept {
+			for tag, raw := range images {
+				w.wantDisk(fmt.Sprintf("vi/team/image-%d", n%2), tag, raw)
 			}
 		}
-	}()
-	importing.Wait()
-	close(w.turn)
-	collecting.Wait()
-	for n, images := range kept {
-		for tag, raw := range images {
-			w.wantDisk(fmt.Sprintf("vi/team/image-%d", n%2), tag, raw)
+		w.live = nil
+		for range 3 {
+			w.pass(25 * time.Hour)
+			w.collect()
 		}
-	}
-	w.live = nil
-	for range 3 {
-		w.pass(25 * time.Hour)
-		w.collect()
-	}
-	if n := w.blobs(); n != 0 {
-		t.Errorf("%d blobs are left when no object is", n)
-	}
+		if n := w.blobs(); n != 0 {
+			t.Errorf("%d blobs are left when no object is", n)
+		}
+	})
 }
 
 // importAndDelete is one importer: it makes objects, imports for them, checks that it finds what it imported, and deletes some.

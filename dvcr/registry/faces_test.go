@@ -27,6 +27,7 @@ import (
 
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/dvcr/registry/s3/s3test"
 )
 
 const mib = 1 << 20
@@ -98,50 +99,52 @@ func unzstd(t *testing.T, b []byte) []byte {
 
 // TestFacesHoldTheDisk reads both faces as any client does: by digest, which the client checks.
 func TestFacesHoldTheDisk(t *testing.T) {
-	s := start(t, registry.Config{Dir: t.TempDir()})
-	cases := map[string][]byte{
-		"data and holes":       noisy(1, 20*mib),
-		"a length that is odd": noisy(2, 3*mib+12345),
-		"nothing but a hole":   make([]byte, 130*mib),
-		"a hole at the front":  append(make([]byte, 129*mib), noisy(3, mib)...),
-	}
-	for name, raw := range cases {
-		t.Run(name, func(t *testing.T) {
-			repo, info := pushDisk(t, s, "vi/team/"+strings.ReplaceAll(name, " ", "-"), "v1", raw)
-			if diff := cmp.Diff(disk.FaceKinds(), info.Faces); diff != "" {
-				t.Errorf("faces (-want +got):\n%s", diff)
-			}
-			b, err := content.FetchAll(t.Context(), repo, faceOf(t, repo, "v1", disk.FaceRaw))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(unzstd(t, b), raw) {
-				t.Error("the raw face is not the disk")
-			}
-			layer, err := content.FetchAll(t.Context(), repo, faceOf(t, repo, "v1", disk.FaceContainerDisk))
-			if err != nil {
-				t.Fatal(err)
-			}
-			archive := tar.NewReader(bytes.NewReader(unzstd(t, layer)))
-			var got []string
-			for h, err := archive.Next(); !errors.Is(err, io.EOF); h, err = archive.Next() {
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		s := start(t, registry.Config{Storage: storage, Dir: t.TempDir()})
+		cases := map[string][]byte{
+			"data and holes":       noisy(1, 20*mib),
+			"a length that is odd": noisy(2, 3*mib+12345),
+			"nothing but a hole":   make([]byte, 130*mib),
+			"a hole at the front":  append(make([]byte, 129*mib), noisy(3, mib)...),
+		}
+		for name, raw := range cases {
+			t.Run(name, func(t *testing.T) {
+				repo, info := pushDisk(t, s, "vi/team/"+strings.ReplaceAll(name, " ", "-"), "v1", raw)
+				if diff := cmp.Diff(disk.FaceKinds(), info.Faces); diff != "" {
+					t.Errorf("faces (-want +got):\n%s", diff)
+				}
+				b, err := content.FetchAll(t.Context(), repo, faceOf(t, repo, "v1", disk.FaceRaw))
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, fmt.Sprintf("%s %o %d:%d %d", h.Name, h.Mode, h.Uid, h.Gid, h.Size))
-				if h.Typeflag != tar.TypeReg {
-					continue
+				if !bytes.Equal(unzstd(t, b), raw) {
+					t.Error("the raw face is not the disk")
 				}
-				if text, err := io.ReadAll(archive); err != nil || !bytes.Equal(text, raw) {
-					t.Errorf("the file in the layer is not the disk: %v", err)
+				layer, err := content.FetchAll(t.Context(), repo, faceOf(t, repo, "v1", disk.FaceContainerDisk))
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			want := []string{"disk/ 755 107:107 0", fmt.Sprintf("disk/disk.img 644 107:107 %d", len(raw))}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("entries (-want +got):\n%s", diff)
-			}
-		})
-	}
+				archive := tar.NewReader(bytes.NewReader(unzstd(t, layer)))
+				var got []string
+				for h, err := archive.Next(); !errors.Is(err, io.EOF); h, err = archive.Next() {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, fmt.Sprintf("%s %o %d:%d %d", h.Name, h.Mode, h.Uid, h.Gid, h.Size))
+					if h.Typeflag != tar.TypeReg {
+						continue
+					}
+					if text, err := io.ReadAll(archive); err != nil || !bytes.Equal(text, raw) {
+						t.Errorf("the file in the layer is not the disk: %v", err)
+					}
+				}
+				want := []string{"disk/ 755 107:107 0", fmt.Sprintf("disk/disk.img 644 107:107 %d", len(raw))}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("entries (-want +got):\n%s", diff)
+				}
+			})
+		}
+	})
 }
 
 // TestFacesCostNoStorage compares what a registry occupies with and without them, and that a restart keeps them.
@@ -364,45 +367,49 @@ func largestBlob(t *testing.T, dir string) string {
 
 // TestMaterializedFaces stores the faces in a registry that knows nothing of them; they are the blobs that DVCR serves.
 func TestMaterializedFaces(t *testing.T) {
-	s := start(t, registry.Config{Dir: t.TempDir()})
-	raw := noisy(1, 6*mib)
-	repo, _ := pushDisk(t, s, "vi/team/debian", "v1", raw)
-	foreign := memory.New()
-	if _, err := disk.Push(t.Context(), disk.NewStream(bytes.NewReader(raw), -1), foreign, "v1", disk.PushOptions{Faces: disk.Materializer{Target: foreign}}); err != nil {
-		t.Fatal(err)
-	}
-	for _, kind := range disk.FaceKinds() {
-		if diff := cmp.Diff(faceOf(t, repo, "v1", kind), faceOf(t, foreign, "v1", kind)); diff != "" {
-			t.Errorf("face %s (-DVCR +foreign):\n%s", kind, diff)
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		s := start(t, registry.Config{Storage: storage, Dir: t.TempDir()})
+		raw := noisy(1, 6*mib)
+		repo, _ := pushDisk(t, s, "vi/team/debian", "v1", raw)
+		foreign := memory.New()
+		if _, err := disk.Push(t.Context(), disk.NewStream(bytes.NewReader(raw), -1), foreign, "v1", disk.PushOptions{Faces: disk.Materializer{Target: foreign}}); err != nil {
+			t.Fatal(err)
 		}
-		if _, err := content.FetchAll(t.Context(), foreign, faceOf(t, foreign, "v1", kind)); err != nil {
-			t.Error(err)
+		for _, kind := range disk.FaceKinds() {
+			if diff := cmp.Diff(faceOf(t, repo, "v1", kind), faceOf(t, foreign, "v1", kind)); diff != "" {
+				t.Errorf("face %s (-DVCR +foreign):\n%s", kind, diff)
+			}
+			if _, err := content.FetchAll(t.Context(), foreign, faceOf(t, foreign, "v1", kind)); err != nil {
+				t.Error(err)
+			}
 		}
-	}
+	})
 }
 
 // TestCopyKeepsEverything copies an artifact with all its faces to another registry and back into a third, as oras cp does.
 func TestCopyKeepsEverything(t *testing.T) {
-	one := start(t, registry.Config{Dir: t.TempDir()})
-	two := start(t, registry.Config{Dir: t.TempDir()})
-	raw := noisy(1, 6*mib)
-	from, info := pushDisk(t, one, "vi/team/debian", "v1", raw)
-	to, err := two.Client().Repository("cvi/debian")
-	if err != nil {
-		t.Fatal(err)
-	}
-	desc, err := oras.Copy(t.Context(), from, "v1", to, "copy", oras.DefaultCopyOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if desc.Digest.String() != info.Digest {
-		t.Errorf("the copy is %s, the original %s", desc.Digest, info.Digest)
-	}
-	for _, kind := range disk.FaceKinds() {
-		if _, err := content.FetchAll(t.Context(), to, faceOf(t, to, "copy", kind)); err != nil {
-			t.Error(err)
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		one := start(t, registry.Config{Storage: storage, Dir: t.TempDir()})
+		two := start(t, registry.Config{Storage: storage, Dir: t.TempDir()})
+		raw := noisy(1, 6*mib)
+		from, info := pushDisk(t, one, "vi/team/debian", "v1", raw)
+		to, err := two.Client().Repository("cvi/debian")
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		desc, err := oras.Copy(t.Context(), from, "v1", to, "copy", oras.DefaultCopyOptions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if desc.Digest.String() != info.Digest {
+			t.Errorf("the copy is %s, the original %s", desc.Digest, info.Digest)
+		}
+		for _, kind := range disk.FaceKinds() {
+			if _, err := content.FetchAll(t.Context(), to, faceOf(t, to, "copy", kind)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // tool returns the path of a program that make packages installs.

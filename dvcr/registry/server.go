@@ -31,6 +31,9 @@ const DefaultAddr = "127.0.0.1:0"
 // HealthPath answers without authentication while the server serves.
 const HealthPath = "/healthz"
 
+// storageTimeout bounds the first look at the storage.
+const storageTimeout = 30 * time.Second
+
 const (
 	blobDir     = "registry"
 	addressFile = "address"
@@ -54,7 +57,8 @@ type Config struct {
 	Tokens bool
 	// TLS makes the server speak HTTPS; it names the certificate.
 	TLS *tls.Config
-	// Storage keeps the blobs elsewhere than in Dir.
+	// Storage keeps the blobs elsewhere than in Dir. One server at a time may have it: what is in use, which decides what may be
+	// removed, is known to that server only.
 	Storage *Storage
 	// Clock tells the time; nil means the real one.
 	Clock clock.PassiveClock
@@ -64,7 +68,7 @@ type Config struct {
 }
 
 // Storage names one of the storage drivers of the distribution library and its parameters. The program that names another one
-// than "filesystem" imports it.
+// than "filesystem" imports it; package s3 does for buckets.
 type Storage struct {
 	Driver     string
 	Parameters map[string]any
@@ -121,6 +125,9 @@ func NewServer(c Config) (*Server, error) {
 	if s.app, err = s.newApp(); err != nil {
 		return nil, err
 	}
+	if err := s.reachStorage(); err != nil {
+		return nil, err
+	}
 	s.handler = reportNoSpace(s.app)
 	return s, nil
 }
@@ -145,6 +152,16 @@ func (s *Server) newApp() (app *handlers.App, err error) {
 		}
 	}
 	return handlers.NewApp(context.Background(), s.appConfig()), nil
+}
+
+// reachStorage finds out at the start, not at the first push, that the storage cannot be listed.
+func (s *Server) reachStorage() error {
+	ctx, cancel := context.WithTimeout(context.Background(), storageTimeout)
+	defer cancel()
+	if _, err := s.shelf.driver.List(ctx, "/"); err != nil && !notFound(err) {
+		return fmt.Errorf("reach the registry's storage, %s: %w", s.shelf.driver.Name(), err)
+	}
+	return nil
 }
 
 // storage returns the driver that holds the blobs, and its parameters.

@@ -17,6 +17,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/dvcr/registry/s3/s3test"
 )
 
 func start(t *testing.T, c registry.Config) *registry.Server {
@@ -79,23 +80,25 @@ func get(ctx context.Context, c *registry.Client, repository, tag string) (strin
 }
 
 func TestServerKeepsWhatItHoldsAcrossRestarts(t *testing.T) {
-	dir := t.TempDir()
-	first := start(t, registry.Config{Dir: dir})
-	put(t, first.Client(), "vi/team/debian", "v1", "bits")
-	addr, credentials := first.Addr(), first.Credentials()
-	stop(t, first)
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		dir := t.TempDir()
+		first := start(t, registry.Config{Storage: storage, Dir: dir})
+		put(t, first.Client(), "vi/team/debian", "v1", "bits")
+		addr, credentials := first.Addr(), first.Credentials()
+		stop(t, first)
 
-	second := start(t, registry.Config{Dir: dir})
-	if second.Addr() != addr {
-		t.Errorf("restarted on %s, was on %s", second.Addr(), addr)
-	}
-	if diff := cmp.Diff(credentials, second.Credentials()); diff != "" {
-		t.Errorf("credentials changed across a restart:\n%s", diff)
-	}
-	got, err := get(t.Context(), second.Client(), "vi/team/debian", "v1")
-	if err != nil || got != "bits" {
-		t.Errorf("read %q, %v after a restart", got, err)
-	}
+		second := start(t, registry.Config{Storage: storage, Dir: dir})
+		if second.Addr() != addr {
+			t.Errorf("restarted on %s, was on %s", second.Addr(), addr)
+		}
+		if diff := cmp.Diff(credentials, second.Credentials()); diff != "" {
+			t.Errorf("credentials changed across a restart:\n%s", diff)
+		}
+		got, err := get(t.Context(), second.Client(), "vi/team/debian", "v1")
+		if err != nil || got != "bits" {
+			t.Errorf("read %q, %v after a restart", got, err)
+		}
+	})
 }
 
 func TestServerTakesAnotherPortWhenItsOwnIsTaken(t *testing.T) {
@@ -260,29 +263,31 @@ func TestPlainHTTPOnlyOnLoopback(t *testing.T) {
 }
 
 func TestBlobsCanBeReadInParts(t *testing.T) {
-	s := start(t, registry.Config{Dir: t.TempDir()})
-	repo, err := s.Client().Repository("a/b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	desc, err := oras.PushBytes(t.Context(), repo, "text/plain", []byte("0123456789"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := repo.Fetch(t.Context(), desc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	seeker, ok := body.(io.ReadSeeker)
-	if !ok {
-		t.Fatal("the server does not offer ranges")
-	}
-	if _, err := seeker.Seek(6, io.SeekStart); err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(body)
-	if err != nil || string(got) != "6789" {
-		t.Errorf("read %q, %v from offset 6", got, err)
-	}
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		s := start(t, registry.Config{Storage: storage, Dir: t.TempDir()})
+		repo, err := s.Client().Repository("a/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		desc, err := oras.PushBytes(t.Context(), repo, "text/plain", []byte("0123456789"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := repo.Fetch(t.Context(), desc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		seeker, ok := body.(io.ReadSeeker)
+		if !ok {
+			t.Fatal("the server does not offer ranges")
+		}
+		if _, err := seeker.Seek(6, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(body)
+		if err != nil || string(got) != "6789" {
+			t.Errorf("read %q, %v from offset 6", got, err)
+		}
+	})
 }

@@ -14,104 +14,109 @@ import (
 	"oras.land/oras-go/v2"
 
 	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/dvcr/registry/s3/s3test"
 )
 
 // TestTenants lets users of each kind try each thing at a real registry, by password and by token.
 func TestTenants(t *testing.T) {
-	for mode, tokens := range map[string]bool{"password": false, "token": true} {
-		t.Run(mode, func(t *testing.T) {
-			s := start(t, registry.Config{Dir: t.TempDir(), Tokens: tokens})
-			for _, repository := range []string{"cvi/debian", "vi/team/debian", "vi/other/debian"} {
-				put(t, s.Client(), repository, "v1", "bits")
-			}
-			forged := s.Key().ReaderOf("team")
-			forged.Username = "reader.other"
-			cases := map[string]struct {
-				user        registry.Credentials
-				reads       []string
-				readsNot    []string
-				writes      []string
-				writesNever []string
-			}{
-				"reader": {s.Reader(), []string{"cvi/debian", "vi/team/debian", "vi/other/debian"}, nil, nil, []string{"cvi/debian", "vi/team/debian"}},
-				"reader of a namespace": {
-					s.Key().ReaderOf("team"),
-					[]string{"cvi/debian", "vi/team/debian"},
-					[]string{"vi/other/debian"},
-					nil,
-					[]string{"cvi/debian", "vi/team/debian", "vi/other/debian"},
-				},
-				"writer of a namespace": {
-					s.Key().WriterOf("team"),
-					[]string{"cvi/debian", "vi/team/debian"},
-					[]string{"vi/other/debian"},
-					[]string{"vi/team/new", "vd/team/new"},
-					[]string{"cvi/debian", "vi/other/debian"},
-				},
-				"importer of one repository": {
-					s.Key().ImporterOf("vi/team/mine"),
-					[]string{"cvi/debian", "vi/team/debian"},
-					[]string{"vi/other/debian"},
-					[]string{"vi/team/mine"},
-					[]string{"cvi/debian", "vi/team/debian", "vi/team/mine2", "vi/other/debian"},
-				},
-				"importer of a cluster image": {
-					s.Key().ImporterOf("cvi/mine"), []string{"cvi/debian"}, []string{"vi/other/debian"}, []string{"cvi/mine"}, []string{"cvi/debian", "vi/team/debian"},
-				},
-				"controller":                             {s.Key().Controller(), []string{"cvi/debian", "vi/other/debian"}, nil, []string{"cvi/by-controller", "vi/other/by-controller"}, nil},
-				"somebody's password under another name": {forged, nil, []string{"cvi/debian", "vi/other/debian"}, nil, []string{"vi/other/debian"}},
-			}
-			for name, c := range cases {
-				t.Run(name, func(t *testing.T) {
-					client := registry.NewClient(s.Addr(), c.user)
-					for _, repository := range c.reads {
-						if _, err := get(t.Context(), client, repository, "v1"); err != nil {
-							t.Errorf("cannot read %s: %v", repository, err)
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		for mode, tokens := range map[string]bool{"password": false, "token": true} {
+			t.Run(mode, func(t *testing.T) {
+				s := start(t, registry.Config{Storage: storage, Dir: t.TempDir(), Tokens: tokens})
+				for _, repository := range []string{"cvi/debian", "vi/team/debian", "vi/other/debian"} {
+					put(t, s.Client(), repository, "v1", "bits")
+				}
+				forged := s.Key().ReaderOf("team")
+				forged.Username = "reader.other"
+				cases := map[string]struct {
+					user        registry.Credentials
+					reads       []string
+					readsNot    []string
+					writes      []string
+					writesNever []string
+				}{
+					"reader": {s.Reader(), []string{"cvi/debian", "vi/team/debian", "vi/other/debian"}, nil, nil, []string{"cvi/debian", "vi/team/debian"}},
+					"reader of a namespace": {
+						s.Key().ReaderOf("team"),
+						[]string{"cvi/debian", "vi/team/debian"},
+						[]string{"vi/other/debian"},
+						nil,
+						[]string{"cvi/debian", "vi/team/debian", "vi/other/debian"},
+					},
+					"writer of a namespace": {
+						s.Key().WriterOf("team"),
+						[]string{"cvi/debian", "vi/team/debian"},
+						[]string{"vi/other/debian"},
+						[]string{"vi/team/new", "vd/team/new"},
+						[]string{"cvi/debian", "vi/other/debian"},
+					},
+					"importer of one repository": {
+						s.Key().ImporterOf("vi/team/mine"),
+						[]string{"cvi/debian", "vi/team/debian"},
+						[]string{"vi/other/debian"},
+						[]string{"vi/team/mine"},
+						[]string{"cvi/debian", "vi/team/debian", "vi/team/mine2", "vi/other/debian"},
+					},
+					"importer of a cluster image": {
+						s.Key().ImporterOf("cvi/mine"), []string{"cvi/debian"}, []string{"vi/other/debian"}, []string{"cvi/mine"}, []string{"cvi/debian", "vi/team/debian"},
+					},
+					"controller":                             {s.Key().Controller(), []string{"cvi/debian", "vi/other/debian"}, nil, []string{"cvi/by-controller", "vi/other/by-controller"}, nil},
+					"somebody's password under another name": {forged, nil, []string{"cvi/debian", "vi/other/debian"}, nil, []string{"vi/other/debian"}},
+				}
+				for name, c := range cases {
+					t.Run(name, func(t *testing.T) {
+						client := registry.NewClient(s.Addr(), c.user)
+						for _, repository := range c.reads {
+							if _, err := get(t.Context(), client, repository, "v1"); err != nil {
+								t.Errorf("cannot read %s: %v", repository, err)
+							}
 						}
-					}
-					for _, repository := range c.readsNot {
-						if got, err := get(t.Context(), client, repository, "v1"); err == nil {
-							t.Errorf("reads %q from %s", got, repository)
+						for _, repository := range c.readsNot {
+							if got, err := get(t.Context(), client, repository, "v1"); err == nil {
+								t.Errorf("reads %q from %s", got, repository)
+							}
 						}
-					}
-					for _, repository := range c.writes {
-						put(t, client, repository, "v1", "bits of mine")
-					}
-					for _, repository := range c.writesNever {
-						repo, err := client.Repository(repository)
-						if err != nil {
-							t.Fatal(err)
+						for _, repository := range c.writes {
+							put(t, client, repository, "v1", "bits of mine")
 						}
-						if _, err := oras.PushBytes(t.Context(), repo, "text/plain", []byte("not mine")); err == nil {
-							t.Errorf("writes %s", repository)
+						for _, repository := range c.writesNever {
+							repo, err := client.Repository(repository)
+							if err != nil {
+								t.Fatal(err)
+							}
+							if _, err := oras.PushBytes(t.Context(), repo, "text/plain", []byte("not mine")); err == nil {
+								t.Errorf("writes %s", repository)
+							}
 						}
-					}
-				})
-			}
-		})
-	}
+					})
+				}
+			})
+		}
+	})
 }
 
 // TestMountNeedsTheOtherRepository links a blob across namespaces, which would be a way to read it.
 func TestMountNeedsTheOtherRepository(t *testing.T) {
-	s := start(t, registry.Config{Dir: t.TempDir()})
-	put(t, s.Client(), "vi/other/debian", "v1", "secret bits")
-	other, err := s.Client().Repository("vi/other/debian")
-	if err != nil {
-		t.Fatal(err)
-	}
-	desc, err := oras.PushBytes(t.Context(), other, "text/plain", []byte("secret bits"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	mine, err := registry.NewClient(s.Addr(), s.Key().WriterOf("team")).Repository("vi/team/debian")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = mine.Mount(t.Context(), desc, "vi/other/debian", nil) // how it is refused does not matter
-	if exists, _ := mine.Blobs().Exists(t.Context(), desc); exists {
-		t.Error("a tenant took another's blob over")
-	}
+	s3test.OnEach(t, func(t *testing.T, storage *registry.Storage) {
+		s := start(t, registry.Config{Storage: storage, Dir: t.TempDir()})
+		put(t, s.Client(), "vi/other/debian", "v1", "secret bits")
+		other, err := s.Client().Repository("vi/other/debian")
+		if err != nil {
+			t.Fatal(err)
+		}
+		desc, err := oras.PushBytes(t.Context(), other, "text/plain", []byte("secret bits"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mine, err := registry.NewClient(s.Addr(), s.Key().WriterOf("team")).Repository("vi/team/debian")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = mine.Mount(t.Context(), desc, "vi/other/debian", nil) // how it is refused does not matter
+		if exists, _ := mine.Blobs().Exists(t.Context(), desc); exists {
+			t.Error("a tenant took another's blob over")
+		}
+	})
 }
 
 func TestHtpasswd(t *testing.T) {

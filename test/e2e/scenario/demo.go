@@ -68,20 +68,24 @@ func Must(t *testing.T, err error) {
 
 // Environment reads Environment demo.
 func (d *Demo) Environment(ctx context.Context) (*v1alpha1.Environment, error) {
-	env := &v1alpha1.Environment{}
-	return env, d.Client.Get(ctx, Key("demo"), env)
+	return read(ctx, d.Client, "demo", &v1alpha1.Environment{})
 }
 
 // Machine reads machine web.
 func (d *Demo) Machine(ctx context.Context) (*v1alpha2.VirtualMachine, error) {
-	vm := &v1alpha2.VirtualMachine{}
-	return vm, d.Client.Get(ctx, Key("web"), vm)
+	return read(ctx, d.Client, "web", &v1alpha2.VirtualMachine{})
 }
 
 // Disk reads the disk of machine web.
 func (d *Demo) Disk(ctx context.Context) (*v1alpha2.VirtualDisk, error) {
-	disk := &v1alpha2.VirtualDisk{}
-	return disk, d.Client.Get(ctx, Key("web-root"), disk)
+	return read(ctx, d.Client, "web-root", &v1alpha2.VirtualDisk{})
+}
+
+func read[O client.Object](ctx context.Context, from client.Reader, name string, into O) (O, error) {
+	if err := from.Get(ctx, Key(name), into); err != nil {
+		return into, fmt.Errorf("read %T %s: %w", into, name, err)
+	}
+	return into, nil
 }
 
 // HealthyAt waits until the Environment is ready at a commit; any when empty.

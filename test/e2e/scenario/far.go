@@ -87,7 +87,8 @@ func (f *Far) text(t *testing.T) string {
 	return applied.Data["text"]
 }
 
-// GitServerAway: what was applied last goes on, the user is told, and the next push goes through as soon as the server is back.
+// GitServerAway takes the server away: what was applied last goes on, the user is told, and the next push goes through as soon
+// as the server is back.
 func (f *Far) GitServerAway(t *testing.T) {
 	Must(t, f.server.Close())
 	f.IsTold(t, Source, farName, "Ready", strings.TrimSuffix(strings.TrimPrefix(f.url, "http://"), "/far.git"))

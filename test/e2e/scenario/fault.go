@@ -18,7 +18,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
-// ControllersKilled: the guest runs on.
+// ControllersKilled looks whether the guest runs on.
 func (d *Demo) ControllersKilled(t *testing.T) {
 	boots := d.Boots(t)
 	d.KillControllers(t)
@@ -35,7 +35,7 @@ func (d *Demo) StillRuns(t *testing.T, boots string) {
 	}
 }
 
-// GuestKilled: whatever dies of the machine, it starts again, with its data.
+// GuestKilled looks whether the machine starts again with its data, whatever of it was killed.
 func (d *Demo) GuestKilled(t *testing.T, kill func(t *testing.T)) {
 	boots := d.Boots(t)
 	kill(t)
@@ -106,8 +106,10 @@ func (f *Far) killAtFirst(t *testing.T, blow, objects int) int {
 
 func (f *Far) set(t *testing.T, blow int) ([]corev1.ConfigMap, error) {
 	list := &corev1.ConfigMapList{}
-	err := f.Client.List(t.Context(), list, client.InNamespace(Namespace), client.MatchingLabels{"app": setName(blow)})
-	return list.Items, err
+	if err := f.Client.List(t.Context(), list, client.InNamespace(Namespace), client.MatchingLabels{"app": setName(blow)}); err != nil {
+		return nil, fmt.Errorf("list %s: %w", setName(blow), err)
+	}
+	return list.Items, nil
 }
 
 // allThere waits until the whole set is applied and in the inventory.
@@ -154,20 +156,16 @@ func (d *Demo) IsTold(t *testing.T, by Teller, name string, says ...string) {
 func (d *Demo) conditions(ctx context.Context, of Teller, name string) ([]metav1.Condition, error) {
 	switch of {
 	case Image:
-		o := &v1alpha2.VirtualImage{}
-		err := d.Client.Get(ctx, Key(name), o)
+		o, err := read(ctx, d.Client, name, &v1alpha2.VirtualImage{})
 		return o.Status.Conditions, err
 	case Disk:
-		o := &v1alpha2.VirtualDisk{}
-		err := d.Client.Get(ctx, Key(name), o)
+		o, err := read(ctx, d.Client, name, &v1alpha2.VirtualDisk{})
 		return o.Status.Conditions, err
 	case Machine:
-		o := &v1alpha2.VirtualMachine{}
-		err := d.Client.Get(ctx, Key(name), o)
+		o, err := read(ctx, d.Client, name, &v1alpha2.VirtualMachine{})
 		return o.Status.Conditions, err
 	case Source:
-		o := &v1alpha1.GitRepository{}
-		err := d.Client.Get(ctx, Key(name), o)
+		o, err := read(ctx, d.Client, name, &v1alpha1.GitRepository{})
 		return o.Status.Conditions, err
 	}
 	env, err := d.Environment(ctx)

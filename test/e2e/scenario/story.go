@@ -2,18 +2,20 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
 const precious = "precious"
 
-// Booted: the guest booted from Git with its user data applied. It leaves data behind that later scenarios look for.
+// Booted looks whether the guest booted from Git with its user data applied, and leaves data behind that later scenarios look
+// for.
 func (d *Demo) Booted(t *testing.T) {
 	d.HealthyAt(t, d.Repository.Head(t))
 	if got, want := d.Guest(t, "cat /data/hello"), "Hello from Git"; got != want {
@@ -22,7 +24,7 @@ func (d *Demo) Booted(t *testing.T) {
 	d.Guest(t, "echo "+precious+" > /data/precious && sync")
 }
 
-// MoreCores: a core more in Git is planned as a restart, and waits for approval.
+// MoreCores asks for a core more in Git, which is planned as a restart and waits for approval.
 func (d *Demo) MoreCores(t *testing.T) {
 	d.Repository.Replace(t, "machine.yaml", "cores: 1", "cores: 2")
 	d.Repository.Push(t, "Give web a second core")
@@ -46,7 +48,7 @@ func (d *Demo) MoreCores(t *testing.T) {
 	}
 }
 
-// Restarted: after a restart the guest has the core, and all is well.
+// Restarted looks whether the guest has the core after a restart, and all is well.
 func (d *Demo) Restarted(t *testing.T) {
 	Eventually(t, BootTime, "two cores after the restart", func(ctx context.Context) error {
 		out, err := d.Run(ctx, "nproc")
@@ -58,15 +60,16 @@ func (d *Demo) Restarted(t *testing.T) {
 	d.HealthyAt(t, "")
 }
 
-// Removed: without its manifest the machine goes; its disk stays, also when its own manifest goes.
+// Removed takes the manifest of the machine away, which goes, and then that of its disk, which stays.
 func (d *Demo) Removed(t *testing.T) {
 	d.Repository.Remove(t, "machine.yaml")
 	d.Repository.Push(t, "Retire web")
 	Eventually(t, Patience, "the machine is gone", func(ctx context.Context) error {
-		if _, err := d.Machine(ctx); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("get machine: %v", err)
+		_, err := d.Machine(ctx)
+		if err == nil {
+			return errors.New("it is there")
 		}
-		return nil
+		return client.IgnoreNotFound(err)
 	})
 	d.Repository.Remove(t, "disk.yaml")
 	retired := d.Repository.Push(t, "Retire its disk, too")
@@ -83,7 +86,7 @@ func (d *Demo) Removed(t *testing.T) {
 	})
 }
 
-// Reverted: a revert of both commits of Removed brings the machine back, on the disk that it had.
+// Reverted takes both commits of Removed back, which brings the machine back, on the disk that it had.
 func (d *Demo) Reverted(t *testing.T, disk *v1alpha2.VirtualDisk) {
 	d.HealthyAt(t, d.Repository.Revert(t, "HEAD", "HEAD~1"))
 	after, err := d.Disk(t.Context())
@@ -102,7 +105,7 @@ func (d *Demo) DataIsThere(t *testing.T) {
 	}
 }
 
-// Noted: every commit carries a note with the health that it reached.
+// Noted looks whether the commit carries a note with the health that it reached.
 func (d *Demo) Noted(t *testing.T) {
 	head := d.Repository.Head(t)
 	Eventually(t, Patience, "the commit has a note", func(context.Context) error {

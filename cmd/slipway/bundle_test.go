@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway.dev/slipway/dvcr/registry"
+	"slipway.dev/slipway/test/bundle"
 )
 
 // bundleWorld is a registry that Docker's configuration has the credentials of, and
@@ -27,22 +26,10 @@ type bundleWorld struct {
 
 func newBundleWorld(t *testing.T) *bundleWorld {
 	t.Helper()
-	server, err := registry.NewServer(registry.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close(context.Background()) })
-	c := server.Credentials()
-	config, err := json.Marshal(map[string]any{"auths": map[string]any{server.Addr(): map[string]string{"username": c.Username, "password": c.Password}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := bundle.NewRegistry(t)
 	docker := t.TempDir()
-	w := &bundleWorld{T: t, url: "oci://" + server.Addr() + "/team/vms", dir: t.TempDir()}
-	w.write(filepath.Join(docker, "config.json"), string(config))
+	w := &bundleWorld{T: t, url: r.URL, dir: t.TempDir()}
+	w.write(filepath.Join(docker, "config.json"), string(r.DockerConfig(r.Server.Addr(), r.Server.Credentials())))
 	t.Setenv("DOCKER_CONFIG", docker)
 	t.Setenv("SOURCE_DATE_EPOCH", "1777636800")
 	w.write(filepath.Join(w.dir, "vm.yaml"), "kind: VirtualMachine\n")

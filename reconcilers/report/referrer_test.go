@@ -1,12 +1,9 @@
 package report
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,49 +18,27 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/dvcr/registry"
-	"slipway.dev/slipway/internal/egress"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 	"slipway.dev/slipway/sources/oci"
+	"slipway.dev/slipway/test/bundle"
 )
 
 // bundleWorld is a bundle in a real registry and the Environment that runs it.
 type bundleWorld struct {
 	*world
-	repository *oci.Repository
-	digest     string
-	env        *v1alpha1.Environment
-	secret     *corev1.Secret
+	registry *bundle.Registry
+	digest   string
+	env      *v1alpha1.Environment
+	secret   *corev1.Secret
 }
 
 func newBundleWorld(t *testing.T) *bundleWorld {
 	t.Helper()
-	server, err := registry.NewServer(registry.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close(context.Background()) })
-	registries := oci.NewClient(egress.Policy{Allow: egress.Loopback})
-	login := server.Credentials()
-	url := oci.Scheme + server.Addr() + "/team/vms"
-	b := &bundleWorld{}
-	if b.repository, err = registries.Repository(oci.Remote{URL: url, Insecure: true, Logins: []oci.Login{{Scope: server.Addr(), Username: login.Username, Password: login.Password}}}); err != nil {
-		t.Fatal(err)
-	}
-	packed, err := oci.Pack(t.Context(), fstest.MapFS{"vm.yaml": {Data: []byte("kind: VirtualMachine\n")}}, "", oci.Annotations{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	if err := b.repository.Push(t.Context(), packed, "v1"); err != nil {
-		t.Fatal(err)
-	}
-	b.digest = packed.Digest
-	b.secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "login"}, Data: map[string][]byte{corev1.DockerConfigJsonKey: config(t, server.Addr(), login.Username, login.Password)}}
-	repo := &v1alpha1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "vms"}, Spec: v1alpha1.OCIRepositorySpec{URL: url, Insecure: true, SecretRef: &v1alpha1.LocalObjectReference{Name: "login"}}}
+	r := bundle.NewRegistry(t)
+	b := &bundleWorld{registry: r, digest: r.Push("v1", "one").Digest.String()}
+	b.secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "login"}, Data: map[string][]byte{corev1.DockerConfigJsonKey: r.DockerConfig(r.Server.Addr(), r.Server.Credentials())}}
+	repo := &v1alpha1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "vms"}, Spec: v1alpha1.OCIRepositorySpec{URL: r.URL, Insecure: true, SecretRef: &v1alpha1.LocalObjectReference{Name: "login"}}}
 	b.env = environment("prod", v1alpha1.SucceededReason, metav1.ConditionTrue)
 	b.env.Spec.SourceRef.Kind = v1alpha1.OCIRepositoryKind
 	b.env.Status.LastAttemptedRevision, b.env.Status.LastAppliedRevision = "v1@"+b.digest, "v1@"+b.digest
@@ -73,23 +48,14 @@ func newBundleWorld(t *testing.T) *bundleWorld {
 	}
 	b.world = &world{clock: clocktesting.NewFakePassiveClock(now), events: &flowtest.Recorder{}}
 	b.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(b.env, repo, b.secret).WithStatusSubresource(&v1alpha1.Environment{}).Build()
-	r := &reconciler{reader: b.client, secrets: b.client, registries: registries, clock: b.clock}
-	b.engine = flow.New(r.definition(), flow.Deps{Client: b.client, Recorder: b.events, Clock: b.clock})
+	health := &reconciler{reader: b.client, secrets: b.client, registries: r.Clients, clock: b.clock}
+	b.engine = flow.New(health.definition(), flow.Deps{Client: b.client, Recorder: b.events, Clock: b.clock})
 	return b
-}
-
-func config(t *testing.T, host, user, password string) []byte {
-	t.Helper()
-	raw, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"username": user, "password": password}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }
 
 func (b *bundleWorld) attached(t *testing.T) []string {
 	t.Helper()
-	found, err := b.repository.Attached(t.Context(), b.digest, ArtifactType)
+	found, err := b.registry.Repository.Attached(t.Context(), b.digest, ArtifactType)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +81,7 @@ func TestBundleCarriesItsHealth(t *testing.T) {
 
 	// Another cluster writes of its own; both stand there from then on.
 	other := oci.Attachment{Type: ArtifactType, Created: "2026-05-01T12:01:00Z", Text: []byte("- environment: far/away\n  health: Degraded\n  revision: v1@" + b.digest + "\n")}
-	if err := b.repository.Attach(t.Context(), b.digest, other, nil); err != nil {
+	if err := b.registry.Repository.Attach(t.Context(), b.digest, other, nil); err != nil {
 		t.Fatal(err)
 	}
 	b.env.Status.Conditions[0].Reason, b.env.Status.Conditions[0].Status = v1alpha1.DegradedReason, metav1.ConditionFalse
@@ -136,8 +102,8 @@ func TestBundleCarriesItsHealth(t *testing.T) {
 
 func TestRegistryThatTakesNoHealth(t *testing.T) {
 	b := newBundleWorld(t)
-	host := strings.Split(strings.TrimPrefix(b.repository.URL(), oci.Scheme), "/")[0]
-	b.secret.Data[corev1.DockerConfigJsonKey] = config(t, host, "somebody", "wr0ng-password")
+	wrong := registry.Credentials{Username: "somebody", Password: "wr0ng-password"}
+	b.secret.Data[corev1.DockerConfigJsonKey] = b.registry.DockerConfig(b.registry.Server.Addr(), wrong)
 	if err := b.client.Update(t.Context(), b.secret); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -39,28 +38,22 @@ import (
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 	"slipway.dev/slipway/sources/oci"
 	"slipway.dev/slipway/sources/store"
+	"slipway.dev/slipway/test/bundle"
 )
 
 // bundleWorld is an OCIRepository, a real registry and a real store.
 type bundleWorld struct {
-	*testing.T
-	server     *registry.Server
-	client     client.Client
-	store      *store.Store
-	clock      *clocktesting.FakePassiveClock
-	events     *flowtest.Recorder
-	engine     *flow.Reconciler[*v1alpha1.OCIRepository, *bundleScope]
-	repo       *v1alpha1.OCIRepository
-	repository *oci.Repository
+	*bundle.Registry
+	client client.Client
+	store  *store.Store
+	clock  *clocktesting.FakePassiveClock
+	events *flowtest.Recorder
+	engine *flow.Reconciler[*v1alpha1.OCIRepository, *bundleScope]
+	repo   *v1alpha1.OCIRepository
 }
 
-func dockerSecret(t *testing.T, name, host string, c registry.Credentials) *corev1.Secret {
-	t.Helper()
-	raw, err := json.Marshal(map[string]any{"auths": map[string]any{host: map[string]string{"username": c.Username, "password": c.Password}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}, Data: map[string][]byte{corev1.DockerConfigJsonKey: raw}}
+func dockerSecret(name string, config []byte) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}, Data: map[string][]byte{corev1.DockerConfigJsonKey: config}}
 }
 
 func newBundleWorld(t *testing.T, spec v1alpha1.OCIRepositorySpec, others ...client.Object) *bundleWorld {
@@ -69,62 +62,22 @@ func newBundleWorld(t *testing.T, spec v1alpha1.OCIRepositorySpec, others ...cli
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		t.Fatal(err)
 	}
-	w := &bundleWorld{T: t, events: &flowtest.Recorder{}, clock: clocktesting.NewFakePassiveClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))}
-	w.serve()
-	spec.URL, spec.Insecure = oci.Scheme+w.server.Addr()+"/team/vms", true
+	w := &bundleWorld{Registry: bundle.NewRegistry(t), events: &flowtest.Recorder{}, clock: clocktesting.NewFakePassiveClock(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC))}
+	spec.URL, spec.Insecure = w.URL, true
 	if spec.SecretRef == nil && spec.ServiceAccountName == "" {
 		spec.SecretRef = &v1alpha1.LocalObjectReference{Name: "login"}
 	}
 	w.repo = &v1alpha1.OCIRepository{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "vms", Generation: 1}, Spec: spec}
-	others = append(others, dockerSecret(t, "login", w.server.Addr(), w.server.Credentials()), w.repo)
+	others = append(others, dockerSecret("login", w.DockerConfig(w.Server.Addr(), w.Server.Credentials())), w.repo)
 	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(others...).WithStatusSubresource(&v1alpha1.GitRepository{}, &v1alpha1.OCIRepository{}).Build()
 	var err error
 	if w.store, err = store.Open(t.TempDir(), store.WithClock(w.clock)); err != nil {
 		t.Fatal(err)
 	}
-	policy := egress.Policy{Allow: egress.Loopback}
-	r := &reconciler{reader: w.client, secrets: w.client, store: w.store, egress: policy, clock: w.clock, spread: func(d time.Duration) time.Duration { return d }}
-	b := &bundles{reconciler: r, registries: oci.NewClient(policy)}
+	r := &reconciler{reader: w.client, secrets: w.client, store: w.store, egress: egress.Policy{Allow: egress.Loopback}, clock: w.clock, spread: func(d time.Duration) time.Duration { return d }}
+	b := &bundles{reconciler: r, registries: w.Clients}
 	w.engine = flow.New(b.definition(), flow.Deps{Client: w.client, Recorder: w.events, Clock: w.clock})
 	return w
-}
-
-func (w *bundleWorld) serve() {
-	w.Helper()
-	var err error
-	if w.server, err = registry.NewServer(registry.Config{Dir: w.TempDir()}); err != nil {
-		w.Fatal(err)
-	}
-	if err := w.server.Start(); err != nil {
-		w.Fatal(err)
-	}
-	w.Cleanup(func() { _ = w.server.Close(context.Background()) })
-	c := w.server.Credentials()
-	w.repository, err = oci.NewClient(egress.Policy{Allow: egress.Loopback}).Repository(oci.Remote{
-		URL: oci.Scheme + w.server.Addr() + "/team/vms", Insecure: true,
-		Logins: []oci.Login{{Scope: w.server.Addr(), Username: c.Username, Password: c.Password}},
-	})
-	if err != nil {
-		w.Fatal(err)
-	}
-}
-
-// push pushes one file under a tag and describes the bundle.
-func (w *bundleWorld) push(tag, content string) ocispec.Descriptor {
-	w.Helper()
-	packed, err := oci.Pack(w.Context(), fstest.MapFS{"vm.yaml": {Data: []byte(content)}}, "", oci.Annotations{Revision: "main@sha1:" + content})
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer packed.Close()
-	if err := w.repository.Push(w.Context(), packed, tag); err != nil {
-		w.Fatal(err)
-	}
-	_, desc, err := w.repository.Manifest(w.Context(), packed.Digest)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return desc
 }
 
 func (w *bundleWorld) run() (ctrl.Result, error) {
@@ -162,7 +115,7 @@ func (w *bundleWorld) content() string {
 
 func TestBundleArtifact(t *testing.T) {
 	w := newBundleWorld(t, v1alpha1.OCIRepositorySpec{Interval: metav1.Duration{Duration: 3 * time.Minute}, Reference: &v1alpha1.OCIReference{Tag: "v1"}})
-	pushed := w.push("v1", "one")
+	pushed := w.Push("v1", "one")
 	result, err := w.run()
 	if err != nil || result.RequeueAfter != 3*time.Minute {
 		t.Fatalf("result = %+v, %v", result, err)
@@ -184,7 +137,7 @@ func TestBundleArtifact(t *testing.T) {
 
 func TestBundleIsPulledOnlyWhenItsDigestMoves(t *testing.T) {
 	w := newBundleWorld(t, v1alpha1.OCIRepositorySpec{Reference: &v1alpha1.OCIReference{SemVer: "1.x"}})
-	w.push("1.0.0", "one")
+	w.Push("1.0.0", "one")
 	w.mustRun()
 	steps := []struct {
 		name    string
@@ -194,8 +147,8 @@ func TestBundleIsPulledOnlyWhenItsDigestMoves(t *testing.T) {
 		tag     string
 	}{
 		{"nothing moved", func() {}, false, "one", "1.0.0"},
-		{"another tag of the same digest", func() { w.push("1.1.0", "one") }, false, "one", "1.1.0"},
-		{"a newer version", func() { w.push("1.2.0", "two") }, true, "two", "1.2.0"},
+		{"another tag of the same digest", func() { w.Push("1.1.0", "one") }, false, "one", "1.1.0"},
+		{"a newer version", func() { w.Push("1.2.0", "two") }, true, "two", "1.2.0"},
 		{"other files are wanted", func() {
 			w.repo.Spec.Ignore = new(string)
 			if err := w.client.Update(t.Context(), w.repo); err != nil {
@@ -237,7 +190,7 @@ func TestBundleTreesOfGitStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.SetTime(w.clock.Now().Add(time.Hour))
-	w.push("latest", "one")
+	w.Push("latest", "one")
 	w.mustRun()
 	if _, err := w.store.Tree(digest); err != nil {
 		t.Errorf("the tree of a GitRepository: %v", err)
@@ -275,7 +228,7 @@ func TestBundleCredentials(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := newBundleWorld(t, test.spec, test.others...)
-			w.push("latest", "one")
+			w.Push("latest", "one")
 			_, _ = w.run()
 			ready := w.condition(v1alpha1.ReadyCondition)
 			if ready.Reason != test.reason || !strings.Contains(ready.Message, test.text) || strings.Contains(ready.Message, "s3cr3t") {
@@ -287,7 +240,7 @@ func TestBundleCredentials(t *testing.T) {
 
 func TestBundleFailuresKeepTheArtifact(t *testing.T) {
 	w := newBundleWorld(t, v1alpha1.OCIRepositorySpec{Reference: &v1alpha1.OCIReference{Tag: "v1"}})
-	w.push("v1", "one")
+	w.Push("v1", "one")
 	w.mustRun()
 	w.events.Drain()
 	artifact := w.repo.Status.Artifact.DeepCopy()
@@ -309,7 +262,7 @@ func TestBundleFailuresKeepTheArtifact(t *testing.T) {
 	if events := w.events.Drain(); len(events) != 1 {
 		t.Errorf("events = %q, want one warning", events)
 	}
-	w.push("gone", "two")
+	w.Push("gone", "two")
 	w.mustRun()
 	if w.content() != "two" {
 		t.Error("it does not heal")
@@ -359,11 +312,11 @@ func TestBundleVerification(t *testing.T) {
 	}, trust)
 	sign := func(subject ocispec.Descriptor, key *ecdsa.PrivateKey) {
 		t.Helper()
-		if err := cosign.Sign(t.Context(), w.repository, w.repository.Name(), subject, key); err != nil {
+		if err := cosign.Sign(t.Context(), w.Repository, w.Repository.Name(), subject, key); err != nil {
 			t.Fatal(err)
 		}
 	}
-	first := w.push("v1", "one")
+	first := w.Push("v1", "one")
 	if _, err := w.run(); err == nil || w.repo.Status.Artifact != nil {
 		t.Fatalf("without a signature: %v, artifact %v", err, w.repo.Status.Artifact)
 	}
@@ -377,7 +330,7 @@ func TestBundleVerification(t *testing.T) {
 	if c := w.condition(v1alpha1.SourceVerifiedCondition); c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "signed by key release.pub") || w.content() != "one" {
 		t.Errorf("SourceVerified = %+v", c)
 	}
-	second := w.push("v1", "two")
+	second := w.Push("v1", "two")
 	sign(second, stranger)
 	if _, err := w.run(); err == nil || w.content() != "one" {
 		t.Errorf("signed by a stranger: %v, content %q", err, w.content())
@@ -411,7 +364,7 @@ func TestBundleVerificationPolicies(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := newBundleWorld(t, v1alpha1.OCIRepositorySpec{Verification: &test.verify}, &corev1.Secret{ObjectMeta: object, Data: test.data})
-			w.push("latest", "one")
+			w.Push("latest", "one")
 			if _, err := w.run(); err == nil {
 				t.Error("no error")
 			}
@@ -438,7 +391,7 @@ func TestBundleCVE202431216CredentialsStayOutOfStatusAndEvents(t *testing.T) {
 	}))
 	defer echo.Close()
 	host := strings.TrimPrefix(echo.URL, "http://")
-	if err := w.client.Create(t.Context(), dockerSecret(t, "wrong", host, registry.Credentials{Username: "me", Password: password})); err != nil {
+	if err := w.client.Create(t.Context(), dockerSecret("wrong", w.DockerConfig(host, registry.Credentials{Username: "me", Password: password}))); err != nil {
 		t.Fatal(err)
 	}
 	w.repo.Spec.URL = oci.Scheme + host + "/x"

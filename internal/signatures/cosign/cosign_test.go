@@ -1,7 +1,6 @@
 package cosign
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,7 +13,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/opencontainers/go-digest"
 	specs "github.com/opencontainers/image-spec/specs-go"
@@ -30,9 +28,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"slipway.dev/slipway/dvcr/registry"
-	"slipway.dev/slipway/internal/egress"
-	"slipway.dev/slipway/sources/oci"
+	"slipway.dev/slipway/test/bundle"
 )
 
 const (
@@ -40,77 +36,22 @@ const (
 	who    = "release@example.com"
 )
 
-// world is a real registry with one bundle in it.
+// world is a registry with one bundle in it.
 type world struct {
-	*testing.T
-	repository *oci.Repository
-	subject    ocispec.Descriptor
+	*bundle.Registry
+	subject ocispec.Descriptor
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	server, err := registry.NewServer(registry.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close(context.Background()) })
-	c := server.Credentials()
-	w := &world{T: t}
-	w.repository, err = oci.NewClient(egress.Policy{Allow: egress.Loopback}).Repository(oci.Remote{
-		URL: oci.Scheme + server.Addr() + "/team/vms", Insecure: true,
-		Logins: []oci.Login{{Scope: server.Addr(), Username: c.Username, Password: c.Password}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.subject = w.push("v1")
-	return w
+	r := bundle.NewRegistry(t)
+	return &world{Registry: r, subject: r.Push("v1", "v1")}
 }
 
-func (w *world) push(tag string) ocispec.Descriptor {
+// attach pushes a bundle of sigstore's that refers to the subject, as cosign v3 does.
+func (w *world) attach(raw []byte) {
 	w.Helper()
-	packed, err := oci.Pack(w.Context(), fstest.MapFS{"vm.yaml": {Data: []byte(tag)}}, "", oci.Annotations{})
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer packed.Close()
-	if err := w.repository.Push(w.Context(), packed, tag); err != nil {
-		w.Fatal(err)
-	}
-	_, subject, err := w.repository.Manifest(w.Context(), packed.Digest)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return subject
-}
-
-// attach pushes an artifact that refers to the subject, as cosign v3 does.
-func (w *world) attach(mediaType string, raw []byte) {
-	w.Helper()
-	layer, err := w.repository.PushBlob(w.Context(), mediaType, raw)
-	if err != nil {
-		w.Fatal(err)
-	}
-	empty, err := w.repository.PushBlob(w.Context(), ocispec.MediaTypeEmptyJSON, []byte("{}"))
-	if err != nil {
-		w.Fatal(err)
-	}
-	w.manifest(ocispec.Manifest{ArtifactType: mediaType, Config: empty, Layers: []ocispec.Descriptor{layer}, Subject: &w.subject}, "")
-}
-
-func (w *world) manifest(m ocispec.Manifest, tag string) {
-	w.Helper()
-	m.Versioned, m.MediaType = specs.Versioned{SchemaVersion: 2}, ocispec.MediaTypeImageManifest
-	raw, err := json.Marshal(m)
-	if err != nil {
-		w.Fatal(err)
-	}
-	if err := w.repository.PushManifest(w.Context(), m.MediaType, raw, tag); err != nil {
-		w.Fatal(err)
-	}
+	w.Attach(w.subject, bundleMediaType, ocispec.MediaTypeEmptyJSON, w.Blob(bundleMediaType, raw))
 }
 
 func (w *world) verify(p Policy) (string, error) {
@@ -119,7 +60,7 @@ func (w *world) verify(p Policy) (string, error) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return v.Verify(w.Context(), w.repository, w.subject)
+	return v.Verify(w.Context(), w.Repository, w.subject)
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -146,7 +87,7 @@ func TestSignedByKey(t *testing.T) {
 		t.Errorf("unsigned: %v, want ErrVerification", err)
 	}
 	for range 2 {
-		if err := Sign(t.Context(), w.repository, w.repository.Name(), w.subject, mine); err != nil {
+		if err := Sign(t.Context(), w.Repository, w.Repository.Name(), w.subject, mine); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -156,11 +97,11 @@ func TestSignedByKey(t *testing.T) {
 	if _, err := w.verify(keyPolicy(other)); !errors.Is(err, ErrVerification) {
 		t.Errorf("with another key: %v, want ErrVerification", err)
 	}
-	manifest, err := signaturesOf(t.Context(), w.repository, w.subject)
+	manifest, err := signaturesOf(t.Context(), w.Repository, w.subject)
 	if err != nil || len(manifest.Layers) != 1 {
 		t.Errorf("%d signatures after signing twice, %v; want one", len(manifest.Layers), err)
 	}
-	if err := Sign(t.Context(), w.repository, w.repository.Name(), w.subject, other); err != nil {
+	if err := Sign(t.Context(), w.Repository, w.Repository.Name(), w.subject, other); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []*ecdsa.PrivateKey{mine, other} {
@@ -174,15 +115,15 @@ func TestSignedByKey(t *testing.T) {
 func TestSignatureOfAnotherArtifact(t *testing.T) {
 	w := newWorld(t)
 	key := newKey(t)
-	other := w.push("v2")
-	if err := Sign(t.Context(), w.repository, w.repository.Name(), other, key); err != nil {
+	other := w.Push("v2", "v2")
+	if err := Sign(t.Context(), w.Repository, w.Repository.Name(), other, key); err != nil {
 		t.Fatal(err)
 	}
-	raw, _, err := w.repository.Manifest(t.Context(), TagOf(other))
+	raw, _, err := w.Repository.Manifest(t.Context(), TagOf(other))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.repository.PushManifest(t.Context(), ocispec.MediaTypeImageManifest, raw, TagOf(w.subject)); err != nil {
+	if err := w.Repository.PushManifest(t.Context(), ocispec.MediaTypeImageManifest, raw, TagOf(w.subject)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.verify(keyPolicy(key)); !errors.Is(err, ErrVerification) || !strings.Contains(err.Error(), other.Digest.String()) {
@@ -195,17 +136,17 @@ func TestSignatureOfAnotherArtifact(t *testing.T) {
 func TestCVE202429902TooManySignatures(t *testing.T) {
 	w := newWorld(t)
 	key, stranger := newKey(t), newKey(t)
-	if err := Sign(t.Context(), w.repository, w.repository.Name(), w.subject, stranger); err != nil {
+	if err := Sign(t.Context(), w.Repository, w.Repository.Name(), w.subject, stranger); err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := signaturesOf(t.Context(), w.repository, w.subject)
+	manifest, err := signaturesOf(t.Context(), w.Repository, w.subject)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 1000 {
 		manifest.Layers = append(manifest.Layers, manifest.Layers[0])
 	}
-	if err := push(t.Context(), w.repository, w.subject, manifest); err != nil {
+	if err := push(t.Context(), w.Repository, w.subject, manifest); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.verify(keyPolicy(key)); err == nil || !strings.Contains(err.Error(), "none of 64 signatures") {
@@ -402,38 +343,38 @@ func TestKeyless(t *testing.T) {
 	}{
 		"by who is trusted": {func(w *world) {
 			e := attest(w.subject, SignPredicate, who)
-			w.attach(bundleMediaType, bundleOf(t, e, e))
+			w.attach(bundleOf(t, e, e))
 		}, trusted, mine, ""},
 		"by somebody else": {func(w *world) {
 			e := attest(w.subject, SignPredicate, "mallory@example.org")
-			w.attach(bundleMediaType, bundleOf(t, e, e))
+			w.attach(bundleOf(t, e, e))
 		}, trusted, mine, "identity"},
 		"by a longer name": {func(w *world) {
 			e := attest(w.subject, SignPredicate, "release@example.com.evil.org")
-			w.attach(bundleMediaType, bundleOf(t, e, e))
+			w.attach(bundleOf(t, e, e))
 		}, trusted, mine, "identity"},
 		"from another issuer": {func(w *world) {
 			e := attest(w.subject, SignPredicate, who)
-			w.attach(bundleMediaType, bundleOf(t, e, e))
+			w.attach(bundleOf(t, e, e))
 		}, trusted, []Identity{{"https://other.example", ".*"}}, "identity"},
 		"under another root": {func(w *world) {
 			e := attest(w.subject, SignPredicate, who)
-			w.attach(bundleMediaType, bundleOf(t, e, e))
+			w.attach(bundleOf(t, e, e))
 		}, strangers, mine, "not trusted"},
 		"for another artifact": {func(w *world) {
-			e := attest(w.push("v2"), SignPredicate, who)
-			w.attach(bundleMediaType, bundleOf(t, e, e))
+			e := attest(w.Push("v2", "v2"), SignPredicate, who)
+			w.attach(bundleOf(t, e, e))
 		}, trusted, mine, "not trusted"},
 		"of another kind of statement": {func(w *world) {
 			e := attest(w.subject, "https://slsa.dev/provenance/v1", who)
-			w.attach(bundleMediaType, bundleOf(t, e, e))
+			w.attach(bundleOf(t, e, e))
 		}, trusted, mine, "not a signature"},
 		// CVE-2026-22703 of cosign: a log entry of something else was accepted.
 		"CVE-2026-22703: with the log entry of another": {func(w *world) {
 			e := attest(w.subject, SignPredicate, who)
-			w.attach(bundleMediaType, bundleOf(t, e, attest(w.push("v3"), SignPredicate, who)))
+			w.attach(bundleOf(t, e, attest(w.Push("v3", "v3"), SignPredicate, who)))
 		}, trusted, mine, "log"},
-		"garbage": {func(w *world) { w.attach(bundleMediaType, []byte("{")) }, trusted, mine, "cannot be read"},
+		"garbage": {func(w *world) { w.attach([]byte("{")) }, trusted, mine, "cannot be read"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -483,7 +424,7 @@ func TestKeylessSimpleSigning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	layer, err := w.repository.PushBlob(t.Context(), SimpleSigningMediaType, raw)
+	layer, err := w.Repository.PushBlob(t.Context(), SimpleSigningMediaType, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,7 +433,7 @@ func TestKeylessSimpleSigning(t *testing.T) {
 		certificateAnnotation: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: content.Certificate().Raw})),
 		rekorAnnotation:       string(rekor),
 	}
-	if err := push(t.Context(), w.repository, w.subject, ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Versioned: specs.Versioned{SchemaVersion: 2}, Layers: []ocispec.Descriptor{layer}}); err != nil {
+	if err := push(t.Context(), w.Repository, w.subject, ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Versioned: specs.Versioned{SchemaVersion: 2}, Layers: []ocispec.Descriptor{layer}}); err != nil {
 		t.Fatal(err)
 	}
 	mine := Policy{TrustedRoot: trusted, Identities: []Identity{{issuer, who}}}
@@ -500,7 +441,7 @@ func TestKeylessSimpleSigning(t *testing.T) {
 		t.Errorf("verify = %q, %v", got, err)
 	}
 	delete(layer.Annotations, rekorAnnotation)
-	if err := push(t.Context(), w.repository, w.subject, ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Versioned: specs.Versioned{SchemaVersion: 2}, Layers: []ocispec.Descriptor{layer}}); err != nil {
+	if err := push(t.Context(), w.Repository, w.subject, ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Versioned: specs.Versioned{SchemaVersion: 2}, Layers: []ocispec.Descriptor{layer}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.verify(mine); !errors.Is(err, ErrVerification) {

@@ -1,73 +1,33 @@
 package notation
 
 import (
-	"context"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/notaryproject/notation-core-go/testhelper"
 	core "github.com/notaryproject/notation-go"
 	"github.com/notaryproject/notation-go/signer"
-	specs "github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/internal/egress"
-	"slipway.dev/slipway/sources/oci"
+	"slipway.dev/slipway/test/bundle"
 )
 
-// world is a real registry with one bundle in it.
+// world is a registry with one bundle in it.
 type world struct {
-	*testing.T
-	repository *oci.Repository
-	subject    ocispec.Descriptor
+	*bundle.Registry
+	subject ocispec.Descriptor
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	server, err := registry.NewServer(registry.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close(context.Background()) })
-	c := server.Credentials()
-	w := &world{T: t}
-	w.repository, err = oci.NewClient(egress.Policy{Allow: egress.Loopback}).Repository(oci.Remote{
-		URL: oci.Scheme + server.Addr() + "/team/vms", Insecure: true,
-		Logins: []oci.Login{{Scope: server.Addr(), Username: c.Username, Password: c.Password}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.subject = w.push("v1")
-	return w
-}
-
-func (w *world) push(tag string) ocispec.Descriptor {
-	w.Helper()
-	packed, err := oci.Pack(w.Context(), fstest.MapFS{"vm.yaml": {Data: []byte(tag)}}, "", oci.Annotations{})
-	if err != nil {
-		w.Fatal(err)
-	}
-	defer packed.Close()
-	if err := w.repository.Push(w.Context(), packed, tag); err != nil {
-		w.Fatal(err)
-	}
-	_, subject, err := w.repository.Manifest(w.Context(), packed.Digest)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return subject
+	r := bundle.NewRegistry(t)
+	return &world{Registry: r, subject: r.Push("v1", "v1")}
 }
 
 // sign signs one artifact and attaches the signature to another, as notation does
@@ -88,24 +48,7 @@ func (w *world) sign(signed, attached ocispec.Descriptor, key *rsa.PrivateKey, c
 
 func (w *world) attach(subject ocispec.Descriptor, mediaType string, envelope []byte) {
 	w.Helper()
-	layer, err := w.repository.PushBlob(w.Context(), mediaType, envelope)
-	if err != nil {
-		w.Fatal(err)
-	}
-	empty, err := w.repository.PushBlob(w.Context(), signatureArtifactType, []byte("{}"))
-	if err != nil {
-		w.Fatal(err)
-	}
-	raw, err := json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: signatureArtifactType,
-		Config: empty, Layers: []ocispec.Descriptor{layer}, Subject: &subject,
-	})
-	if err != nil {
-		w.Fatal(err)
-	}
-	if err := w.repository.PushManifest(w.Context(), ocispec.MediaTypeImageManifest, raw, ""); err != nil {
-		w.Fatal(err)
-	}
+	w.Attach(subject, signatureArtifactType, signatureArtifactType, w.Blob(mediaType, envelope))
 }
 
 func secret(level, identity string, root *x509.Certificate) map[string][]byte {
@@ -126,7 +69,7 @@ func (w *world) verify(data map[string][]byte) (string, error) {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return v.Verify(w.Context(), w.repository, w.repository.Name(), w.subject)
+	return v.Verify(w.Context(), w.Repository, w.Repository.Name(), w.subject)
 }
 
 // CVE-2023-33959, CVE-2024-51491 and CVE-2024-56138 of notation-go: signatures
@@ -144,7 +87,7 @@ func TestCVE202333959And202451491Signatures(t *testing.T) {
 		"by a trusted name":  {func(w *world) { w.sign(w.subject, w.subject, leaf.PrivateKey, chain...) }, secret("strict", "x509.subject: C=US, ST=WA, O=Notary", root.Cert), ""},
 		"by another name":    {func(w *world) { w.sign(w.subject, w.subject, leaf.PrivateKey, chain...) }, secret("strict", "x509.subject: C=US, ST=WA, O=Other", root.Cert), "trusted identities"},
 		"by a stranger":      {func(w *world) { w.sign(w.subject, w.subject, stranger.PrivateKey, stranger.Cert) }, secret("strict", "*", root.Cert), "any trusted certificate"},
-		"for another":        {func(w *world) { w.sign(w.push("v2"), w.subject, leaf.PrivateKey, chain...) }, secret("strict", "*", root.Cert), "mismatch"},
+		"for another":        {func(w *world) { w.sign(w.Push("v2", "v2"), w.subject, leaf.PrivateKey, chain...) }, secret("strict", "*", root.Cert), "mismatch"},
 		"not at all":         {func(*world) {}, secret("strict", "*", root.Cert), "no signature"},
 		"with garbage":       {func(w *world) { w.attach(w.subject, "application/jose+json", []byte("{}")) }, secret("strict", "*", root.Cert), ""},
 		"of an unknown kind": {func(w *world) { w.attach(w.subject, "text/plain", []byte("yes")) }, secret("strict", "*", root.Cert), ""},

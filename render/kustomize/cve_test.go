@@ -121,6 +121,7 @@ func testLinks(t *testing.T) {
 	}
 }
 
+// TestCVE_2022_24348, with CVE-2022-24730, CVE-2022-24731, CVE-2022-24904 and CVE-2022-31036: links that lead out of the source.
 func TestCVE_2022_24348(t *testing.T) { testLinks(t) }
 
 func TestCVE_2023_40026(t *testing.T) {

@@ -1,17 +1,22 @@
 package git_test
 
 import (
+	"bytes"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/klauspost/compress/zlib"
 
 	"slipway.dev/slipway/sources/git"
 )
@@ -70,8 +75,7 @@ func TestCVE_2026_71557_ReferenceName(t *testing.T) {
 	}
 }
 
-// TestCVE_2025_21613_ArgumentInjection: no URL becomes an argument of a program: there is none. Over SSH the path is one
-// word.
+// TestCVE_2025_21613_ArgumentInjection: no URL becomes an argument of a program: there is none.
 func TestCVE_2025_21613_ArgumentInjection(t *testing.T) {
 	for _, url := range []string{"file:///etc", "ext::sh -c id", "--upload-pack=touch x", "ssh://-oProxyCommand=id/x", "ssh://git@host/x\n", "/tmp/x", "git@host:x", "fd::7", "https://", "https:x"} {
 		_, err := newClient().Resolve(t.Context(), git.Remote{URL: url}, git.Ref{})
@@ -79,22 +83,25 @@ func TestCVE_2025_21613_ArgumentInjection(t *testing.T) {
 			t.Errorf("Resolve(%q) = %v, want ErrRefused", url, err)
 		}
 	}
+}
+
+// TestCVE_2026_45570_QuotesInAPath: a path over SSH is one word to the shell at the other end, whatever quotes it holds.
+func TestCVE_2026_45570_QuotesInAPath(t *testing.T) {
 	s := newServer(t)
 	shell := newSSHServer(t, s.bare, "")
-	marker := filepath.Join(t.TempDir(), "marker")
-	remote := git.Remote{URL: "ssh://git@" + shell.address + "/x';touch%20" + marker + ";'", Auth: git.Auth{Identity: shell.identity, KnownHosts: []byte(shell.knownHosts)}}
-	_, _ = newClient().Resolve(t.Context(), remote, git.Ref{})
-	command := shell.last()
-	quoted := regexp.MustCompile(`^git-upload-pack ('[^']*'|\\')+$`)
-	if !quoted.MatchString(command) {
-		t.Errorf("the command is %q, want one quoted word after the program", command)
-	}
-	out, err := exec.CommandContext(t.Context(), "sh", "-c", "set -- "+strings.TrimPrefix(command, "git-upload-pack ")+`; echo "$#"`).Output()
-	if err != nil || strings.TrimSpace(string(out)) != "1" {
-		t.Errorf("a shell takes %q for %s words, %v", command, out, err)
-	}
-	if _, err := os.Stat(marker); err == nil {
-		t.Error("the path was run")
+	auth := git.Auth{Identity: shell.identity, KnownHosts: []byte(shell.knownHosts)}
+	for _, breakout := range []string{"x';touch%20MARKER;'", "x'%20--upload-pack='touch%20MARKER", "'$(touch%20MARKER)'", "x%5C';touch%20MARKER;'%5C"} {
+		marker := filepath.Join(t.TempDir(), "marker")
+		path := "/" + strings.ReplaceAll(breakout, "MARKER", marker)
+		_, _ = newClient().Resolve(t.Context(), git.Remote{URL: "ssh://git@" + shell.address + path, Auth: auth}, git.Ref{})
+		word, found := strings.CutPrefix(shell.last(), "git-upload-pack ")
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", "set -- "+word+`; printf '%s %s' "$#" "$1"`).Output()
+		if want, _ := url.PathUnescape(path); !found || err != nil || string(out) != "1 "+want {
+			t.Errorf("a shell takes %q for %q, %v; want the one word %q", shell.last(), out, err, want)
+		}
+		if _, err := os.Stat(marker); err == nil {
+			t.Errorf("%s was run", path)
+		}
 	}
 }
 
@@ -172,14 +179,77 @@ func TestCVE_2026_25934_PackChecksum(t *testing.T) {
 	}
 }
 
-// TestCVE_2026_45022_SubmoduleIntoGitDirectory: a submodule whose directory is .git, or leads out of the repository.
-func TestCVE_2026_45022_SubmoduleIntoGitDirectory(t *testing.T) {
-	for _, dir := range []string{".git", ".GIT", "git~1", ".."} {
-		refusesTree(t, func(h *hostile) {
-			modules := h.add("blob", []byte("[submodule \"m\"]\npath = "+dir+"\nurl = ./\n"))
-			h.commit(h.tree("100644 f " + h.add("blob", []byte("x"))))
-			h.commit(h.tree("100644 .gitmodules "+modules, "160000 "+dir+" "+h.head))
-		}, git.Options{Submodules: true})
+// TestCVE_2026_45571_GitDirectory: files for the .git directory of the repository, or of a submodule, under each name that
+// some file system takes for it, and a submodule that stands there.
+func TestCVE_2026_45571_GitDirectory(t *testing.T) {
+	for _, dir := range []string{".git", ".GIT", "git~1", ".git ", ".git.", ".git::$INDEX_ALLOCATION", ".g\u200cit", ".."} {
+		hook := func(h *hostile) string {
+			return "40000 " + dir + " " + h.tree("100755 post-checkout "+h.add("blob", []byte("#!/bin/sh\n")))
+		}
+		modules := func(h *hostile, path string) string {
+			return "100644 .gitmodules " + h.add("blob", []byte("[submodule \"m\"]\npath = "+path+"\nurl = ./\n"))
+		}
+		ways := map[string]func(h *hostile){
+			"in the repository": func(h *hostile) { h.commit(h.tree(hook(h))) },
+			"in a submodule": func(h *hostile) {
+				h.commit(h.tree(hook(h)))
+				h.commit(h.tree(modules(h, "m"), "160000 m "+h.head))
+			},
+			"as a submodule": func(h *hostile) {
+				h.commit(h.tree("100644 f " + h.add("blob", []byte("x"))))
+				h.commit(h.tree(modules(h, dir), "160000 "+dir+" "+h.head))
+			},
+		}
+		for name, build := range ways {
+			t.Run(fmt.Sprintf("%q %s", dir, name), func(t *testing.T) { refusesTree(t, build, git.Options{Submodules: true}) })
+		}
+	}
+}
+
+// TestGHSA_w5pp_99ch_qj29_MalformedObjects: objects on which a parser panicked, or took all memory. TestHostilePacks has
+// more forms of differences.
+func TestGHSA_w5pp_99ch_qj29_MalformedObjects(t *testing.T) {
+	delta := func(head []byte, instructions ...byte) []byte {
+		var b bytes.Buffer
+		z := zlib.NewWriter(&b)
+		_, _ = z.Write(instructions)
+		_ = z.Close()
+		return append(head, b.Bytes()...)
+	}
+	base, _ := hex.DecodeString((&hostile{}).add("blob", []byte("x")))
+	objects := map[string][]byte{
+		"a size of an exabyte":         append([]byte{0xb0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x08}, delta(nil, 'x')...),
+		"a size without an end":        bytes.Repeat([]byte{0xff}, 30),
+		"a difference to nothing":      delta(append([]byte{0x74}, make([]byte, 20)...), 5, 5, 0x90, 5),
+		"a difference to itself":       delta([]byte{0x64, 0}, 5, 5, 0x90, 5),
+		"a difference beyond its base": delta(append([]byte{0x76}, base...), 1, 0x80, 0x80, 0x80, 0x08, 0x80),
+		"a stream that is no stream":   {0x31, 'x', 'x'},
+		"no stream at all":             {0x31},
+	}
+	for name, object := range objects {
+		t.Run(name, func(t *testing.T) {
+			refusesTree(t, func(h *hostile) {
+				h.commit(h.tree("100644 f " + h.add("blob", []byte("x"))))
+				h.objects = append(h.objects, object)
+			}, git.Options{})
+		})
+	}
+	blob := strings.Repeat("b", 20)
+	for name, whole := range map[string]string{"tree": "100644 f\x00" + blob, "commit": "tree " + someHash} {
+		for size := range len(whole) {
+			if name == "tree" && size == 0 {
+				continue // a directory without files
+			}
+			t.Run(fmt.Sprintf("%d bytes of a %s", size, name), func(t *testing.T) {
+				refusesTree(t, func(h *hostile) {
+					if cut := h.add(name, []byte(whole[:size])); name == "tree" {
+						h.commit(cut)
+					} else {
+						h.head = cut
+					}
+				}, git.Options{})
+			})
+		}
 	}
 }
 

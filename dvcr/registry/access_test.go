@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"encoding/base64"
 	"testing"
 	"time"
 
@@ -84,5 +85,28 @@ func TestTokensEndAndCannotBeForged(t *testing.T) {
 	now.SetTime(now.Now().Add(tokenLifetime))
 	if _, err := tokens.read(token); err == nil {
 		t.Error("a token lives for ever")
+	}
+}
+
+// TestCVE_2025_24976: a token that brings the key it is signed with, in the header of a JSON web token, or no signature.
+func TestCVE_2025_24976(t *testing.T) {
+	now := testclock.NewFakePassiveClock(time.Unix(1e9, 0))
+	mine, theirs := &tokens{key: []byte("one key"), clock: now}, &tokens{key: []byte("another key"), clock: now}
+	encode := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	body := encode(`{"sub":"slipway","exp":2000000000}`)
+	if _, err := theirs.read(body + "." + theirs.sign(body)); err != nil {
+		t.Fatal(err)
+	}
+	for name, header := range map[string]string{
+		"its key":      `{"alg":"HS256","typ":"JWT","jwk":{"kty":"oct","k":"` + encode("another key") + `"}}`,
+		"a known name": `{"alg":"HS256","kid":"slipway-dvcr","jwk":{"kty":"oct","k":"` + encode("another key") + `"}}`,
+		"no algorithm": `{"alg":"none"}`,
+	} {
+		signed := encode(header) + "." + body
+		for _, token := range []string{signed + "." + theirs.sign(signed), signed + ".", body + "." + theirs.sign(body) + "." + encode(header)} {
+			if id, err := mine.read(token); err == nil {
+				t.Errorf("a token with %s lets %+v in", name, id)
+			}
+		}
 	}
 }

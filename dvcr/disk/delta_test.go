@@ -144,6 +144,9 @@ func TestRestoreGoesOnAfterAKill(t *testing.T) {
 	if got.Kept < packed {
 		t.Errorf("kept %d bytes of a disk that was half there", got.Kept)
 	}
+	if got.Kept+got.Fetched != int64(len(raw)) {
+		t.Errorf("kept %d bytes and fetched %d, of %d", got.Kept, got.Fetched, len(raw))
+	}
 }
 
 // TestRangesOfRegistries restores a delta from registries of each kind: what is moved must be no more than each can do.

@@ -277,21 +277,24 @@ func bundleOf(t testing.TB, e *ca.TestEntity, from *ca.TestEntity) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &protobundle.Bundle{
-		MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
-		VerificationMaterial: &protobundle.VerificationMaterial{
-			Content:                   &protobundle.VerificationMaterial_Certificate{Certificate: &protocommon.X509Certificate{RawBytes: content.Certificate().Raw}},
-			TlogEntries:               logEntriesOf(t, from),
-			TimestampVerificationData: &protobundle.TimestampVerificationData{Rfc3161Timestamps: []*protocommon.RFC3161SignedTimestamp{{SignedTimestamp: stamps[0]}}},
-		},
-	}
 	signed, err := e.SignatureContent()
 	if err != nil {
 		t.Fatal(err)
 	}
-	envelope := signed.EnvelopeContent().RawEnvelope()
-	b.Content = &protobundle.Bundle_DsseEnvelope{DsseEnvelope: dsseOf(t, envelope)}
-	raw, err := protojson.Marshal(b)
+	return bundleByHand(t, &protobundle.VerificationMaterial{
+		Content:                   &protobundle.VerificationMaterial_Certificate{Certificate: &protocommon.X509Certificate{RawBytes: content.Certificate().Raw}},
+		TlogEntries:               logEntriesOf(t, from),
+		TimestampVerificationData: &protobundle.TimestampVerificationData{Rfc3161Timestamps: []*protocommon.RFC3161SignedTimestamp{{SignedTimestamp: stamps[0]}}},
+	}, signed.EnvelopeContent().RawEnvelope())
+}
+
+// bundleByHand writes a bundle.
+func bundleByHand(t testing.TB, material *protobundle.VerificationMaterial, envelope *dsse.Envelope) []byte {
+	t.Helper()
+	raw, err := protojson.Marshal(&protobundle.Bundle{
+		MediaType: bundleMediaType, VerificationMaterial: material,
+		Content: &protobundle.Bundle_DsseEnvelope{DsseEnvelope: dsseOf(t, envelope)},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

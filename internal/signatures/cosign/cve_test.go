@@ -21,7 +21,6 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/testing/ca"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
 const inToto = "application/vnd.in-toto+json"
@@ -36,19 +35,6 @@ func sealed(t testing.TB, key *ecdsa.PrivateKey, payloadType string, payload []b
 	}
 	encode := base64.StdEncoding.EncodeToString
 	return &dsse.Envelope{PayloadType: payloadType, Payload: encode(payload), Signatures: []dsse.Signature{{Sig: encode(sum)}}}
-}
-
-// bundleByHand writes a bundle.
-func bundleByHand(t testing.TB, material *protobundle.VerificationMaterial, envelope *dsse.Envelope) []byte {
-	t.Helper()
-	raw, err := protojson.Marshal(&protobundle.Bundle{
-		MediaType: bundleMediaType, VerificationMaterial: material,
-		Content: &protobundle.Bundle_DsseEnvelope{DsseEnvelope: dsseOf(t, envelope)},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
 }
 
 // bundleByKey is a bundle that a key signed.

@@ -38,12 +38,8 @@ func rootsOf(documents []document) (roots []*yaml.Node, line int) {
 	return roots, line
 }
 
-// patchFile checks a patch and returns the path under which kustomize finds it in clear.
-func (s *scan) patchFile(m mention, value string) (string, error) {
-	name, documents, err := s.yamlFile(m, value)
-	if err != nil || !s.sealed[name] {
-		return value, err
-	}
+// clearPatch returns the path under which kustomize finds an encrypted patch in clear.
+func (s *scan) clearPatch(name string, documents []document) (string, error) {
 	roots, _ := rootsOf(documents)
 	text, err := decrypt.Emit(roots)
 	if err != nil {

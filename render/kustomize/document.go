@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -156,7 +157,7 @@ type place struct {
 	line int
 }
 
-func (p place) position() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
+func (p place) position() string { return p.file + ":" + strconv.Itoa(p.line) }
 
 func identify(apiVersion, kind, namespace, name string) identity {
 	group, _, found := strings.Cut(apiVersion, "/")
@@ -177,6 +178,11 @@ func (d document) items() []document {
 		items[i] = document{file: d.file, root: resolved(n)}
 	}
 	return items
+}
+
+// local reports whether kustomize may drop an object after the build.
+func (d document) local() bool {
+	return child(child(child(d.root, "metadata"), "annotations"), konfig.IgnoredByKustomizeAnnotation) != nil
 }
 
 // object checks that a document is a Kubernetes object and says which and where.

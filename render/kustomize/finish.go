@@ -9,7 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/konfig"
-	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
@@ -32,8 +31,8 @@ func (s *scan) diagnose(dir string, err error) error {
 }
 
 // finish turns what kustomize built into objects.
-func (s *scan) finish(built []*resource.Resource, o Options) ([]*unstructured.Unstructured, error) {
-	objects, err := s.read(built)
+func (s *scan) finish(list []built, o Options) ([]*unstructured.Unstructured, error) {
+	objects, err := s.read(list)
 	if err != nil {
 		return nil, err
 	}
@@ -50,23 +49,22 @@ func (s *scan) finish(built []*resource.Resource, o Options) ([]*unstructured.Un
 }
 
 // read converts the objects and refuses two of one name.
-func (s *scan) read(built []*resource.Resource) ([]rendered, error) {
-	places := index(s.places, s.generated)
-	seen := make(map[identity]place, len(built))
-	objects := make([]rendered, 0, len(built))
-	for _, r := range built {
+func (s *scan) read(list []built) ([]rendered, error) {
+	seen := make(map[identity]place, len(list))
+	objects := make([]rendered, 0, len(list))
+	for _, r := range list {
 		fields, err := plainMap(r.YNode())
 		if err != nil {
 			return nil, fmt.Errorf("read rendered %s: %w", r.CurId(), err)
 		}
 		u := &unstructured.Unstructured{Object: fields}
-		source := places.of(u)
-		now := place{identify(u.GetAPIVersion(), u.GetKind(), u.GetNamespace(), u.GetName()), source.file, source.line}
+		setOrigin(u, r.source)
+		now := place{identify(u.GetAPIVersion(), u.GetKind(), u.GetNamespace(), u.GetName()), r.source.file, r.source.line}
 		if first, twice := seen[now.identity]; twice {
 			return nil, duplicate(first, now)
 		}
 		seen[now.identity] = now
-		objects = append(objects, rendered{u, source})
+		objects = append(objects, rendered{u, r.source})
 	}
 	return objects, nil
 }

@@ -57,11 +57,11 @@ func (o Options) onlyPath() bool {
 	return o.TargetNamespace+o.NamePrefix+o.NameSuffix == "" && len(o.Images)+len(o.Patches)+len(o.Components) == 0
 }
 
-// kustomization returns the overlay that stands above the source. Components come from below base.
-func (o Options) kustomization(base string, components []string) *types.Kustomization {
+// kustomization returns the overlay that stands above the resources of the source. Components come from below their directory.
+func (o Options) kustomization(resources, components []string) *types.Kustomization {
 	k := &types.Kustomization{
 		TypeMeta:   types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
-		Resources:  []string{base},
+		Resources:  resources,
 		Components: components,
 		Namespace:  o.TargetNamespace,
 		NamePrefix: o.NamePrefix,
@@ -71,7 +71,7 @@ func (o Options) kustomization(base string, components []string) *types.Kustomiz
 		k.Images = append(k.Images, types.Image{Name: i.Name, NewName: i.NewName, NewTag: i.NewTag, Digest: i.Digest})
 	}
 	for _, p := range o.Patches {
-		k.Patches = append(k.Patches, types.Patch{Patch: p.Patch, Target: p.Target.selector()})
+		k.Patches = append(k.Patches, asJSON(types.Patch{Patch: p.Patch, Target: p.Target.selector()}))
 	}
 	return k
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
 // OriginAnnotation carries "file:line" through the later stages of a render.
@@ -26,6 +27,13 @@ func Origin(u *unstructured.Unstructured) (file string, line int) {
 	return text[:colon], line
 }
 
+// setOrigin writes down what Origin reads. Where a patch has left no mapping of annotations, nothing is known.
+func setOrigin(u *unstructured.Unstructured, p place) {
+	if p.file != "" {
+		_ = unstructured.SetNestedField(u.Object, p.position(), "metadata", "annotations", OriginAnnotation)
+	}
+}
+
 // StripOrigin removes what Origin reads. It must be called before an object is applied.
 func StripOrigin(u *unstructured.Unstructured) {
 	unstructured.RemoveNestedField(u.Object, "metadata", "annotations", OriginAnnotation)
@@ -34,13 +42,13 @@ func StripOrigin(u *unstructured.Unstructured) {
 	}
 }
 
-// annotated is an object as kustomize shall see it: with a note of where it stands, and otherwise the same.
-func (d document) annotated(p place) ([]byte, error) {
+// shown is an object as kustomize shall see it.
+func (d document) shown(p place) ([]byte, error) {
 	value, err := plainMap(d.root)
 	if err != nil {
 		return nil, &Error{File: d.file, Line: d.root.Line, Object: p.String(), Problem: err.Error()}
 	}
-	if err := unstructured.SetNestedField(value, p.position(), "metadata", "annotations", OriginAnnotation); err != nil {
+	if annotations := child(child(d.root, "metadata"), "annotations"); annotations != nil && annotations.Kind != yaml.MappingNode {
 		return nil, &Error{
 			File: d.file, Line: lineOf(d.root, []string{"metadata", "annotations"}), Object: p.String(),
 			Problem: "metadata.annotations is not a mapping",
@@ -51,22 +59,4 @@ func (d document) annotated(p place) ([]byte, error) {
 		return nil, fmt.Errorf("encode %s: %w", p, err)
 	}
 	return text, nil
-}
-
-// origins finds what objects were called in the source.
-type origins map[string]place // by position
-
-func index(lists ...[]place) origins {
-	o := origins{}
-	for _, list := range lists {
-		for _, p := range list {
-			o[p.position()] = p
-		}
-	}
-	return o
-}
-
-// of returns the place of a rendered object; it is empty when a patch has removed the note.
-func (o origins) of(u *unstructured.Unstructured) place {
-	return o[u.GetAnnotations()[OriginAnnotation]]
 }

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
-	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
@@ -40,11 +39,11 @@ func (s *scan) render(o Options) ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	built, err := s.build(dir, root)
+	list, err := s.build(dir, root)
 	if err != nil {
 		return nil, err
 	}
-	return s.finish(built, o)
+	return s.finish(list, o)
 }
 
 // base checks the directory that an Environment names.
@@ -84,7 +83,7 @@ func (s *scan) overlay(dir string, o Options) (string, error) {
 	for _, c := range o.Components {
 		components = append(components, ".."+absolute(path.Join(dir, c)))
 	}
-	k := o.kustomization(".."+absolute(dir), components)
+	k := o.kustomization(s.folders[absolute(dir)].resources(".."+absolute(dir)), components)
 	if s.needsDefaults(k) {
 		k.Configurations = []string{defaultsFile}
 	}
@@ -92,15 +91,15 @@ func (s *scan) overlay(dir string, o Options) (string, error) {
 }
 
 // build runs kustomize. It has no way to stop, so a render that is given up ends on its own.
-func (s *scan) build(dir, root string) ([]*resource.Resource, error) {
+func (s *scan) build(dir, root string) ([]built, error) {
 	type outcome struct {
-		built []*resource.Resource
-		err   error
+		objects []built
+		err     error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		built, err := s.run(root)
-		done <- outcome{built, err}
+		objects, err := s.run(root)
+		done <- outcome{objects, err}
 	}()
 	select {
 	case <-s.ctx.Done():
@@ -116,26 +115,40 @@ func (s *scan) build(dir, root string) ([]*resource.Resource, error) {
 		case o.err != nil:
 			return nil, s.diagnose(dir, o.err)
 		}
-		return o.built, nil
+		return o.objects, nil
 	}
 }
 
-func (s *scan) run(root string) ([]*resource.Resource, error) {
+func (s *scan) run(root string) ([]built, error) {
 	count, err := s.weigh(root)
 	if err != nil {
 		return nil, err
 	}
-	if built, ok := s.buildParts(root); ok {
-		return built, nil
+	order := s.order(root)
+	if s.traceable(order) {
+		if objects, err := s.assemble(root, order, count); !errors.Is(err, errUntraced) {
+			return objects, err
+		}
+	}
+	if err := s.note(); err != nil {
+		return nil, err
+	}
+	return s.assemble(root, order, count)
+}
+
+// assemble builds in parts where that is faster, and otherwise the whole.
+func (s *scan) assemble(root string, order []place, count int) ([]built, error) {
+	if objects, err := s.buildParts(root, order); !errors.Is(err, errWhole) {
+		return objects, err
 	}
 	if count > maxWhole {
 		return nil, s.tooLarge(root, count)
 	}
-	built, err := runKustomize(s.jail, root)
+	m, err := runKustomize(s.jail, root)
 	if err != nil {
 		return nil, err
 	}
-	return built.Resources(), nil
+	return s.trace(m.Resources(), order)
 }
 
 // tooLarge says why many objects cannot be built. A part of them may say better what is wrong.

@@ -53,6 +53,8 @@ type scan struct {
 	repeated    bool            // something is used more than once
 	references  bool            // name references are configured that kustomize follows
 	mergers     bool            // a generator changes what another made
+	removals    bool            // an object may be dropped from what is built
+	noted       bool            // objects carry notes of where they stand
 }
 
 func newScan(ctx context.Context, j *jail, keys *decrypt.Keys) *scan {
@@ -273,27 +275,41 @@ func refuseFeatures(m mention, k *types.Kustomization) error {
 	return nil
 }
 
-// resources scans directories and manifests. Manifests are shown to kustomize with a note in each object that says
-// where it stands, under a path of their own: the same file may also be a patch or the content of a ConfigMap.
+// resources scans directories and manifests. Manifests are shown to kustomize as we have understood them, under a path of
+// their own: the same file may also be a patch or the content of a ConfigMap.
 func (s *scan) resources(m mention, k *types.Kustomization) error {
 	own := map[identity]place{}
-	for i, value := range k.Resources {
+	var shown []string
+	for _, value := range k.Resources {
 		name, isDir, err := s.resolve(m, value)
 		if err != nil {
 			return err
 		}
 		if isDir {
-			if err := s.directory(m, value, name); err != nil {
+			inner, err := s.directoryResources(m, value, name)
+			if err != nil {
 				return err
 			}
+			shown = append(shown, inner...)
 			continue
 		}
 		if err := s.manifests(m, value, name, own); err != nil {
 			return err
 		}
-		k.Resources[i] = path.Join(manifestRoot, name)
+		shown = append(shown, path.Join(manifestRoot, name))
 	}
+	k.Resources = shown
 	return nil
+}
+
+// directoryResources scans a directory and returns the resources that kustomize shall read for it. A directory that is used again stays
+// what it is: a few files that name each other twice would become a list without end.
+func (s *scan) directoryResources(m mention, value, name string) ([]string, error) {
+	again := s.done[name]
+	if err := s.directory(m, value, name); err != nil || again {
+		return []string{value}, err
+	}
+	return s.folders[absolute(name)].resources(value), nil
 }
 
 // manifests checks the objects of a file; own are those of the same kustomization so far.
@@ -329,7 +345,6 @@ func (s *scan) objects(m mention, value, name string) ([]place, error) {
 		return nil, err
 	}
 	var places []place
-	var shown []byte
 	for _, list := range documents {
 		for _, d := range list.items() {
 			p, err := d.object()
@@ -342,17 +357,17 @@ func (s *scan) objects(m mention, value, name string) ([]place, error) {
 			if p.group == virtualization {
 				s.kinds[p.kind] = true
 			}
-			text, err := d.annotated(p)
+			text, err := d.shown(p)
 			if err != nil {
 				return nil, err
 			}
-			shown = append(shown, text...)
+			s.removals = s.removals || d.local()
 			s.units[name] = append(s.units[name], unit{p, text})
 			places = append(places, p)
 		}
 	}
 	s.parsed[name] = places
-	s.jail.extra[path.Join(manifestRoot, name)] = shown
+	s.showUnits(name)
 	s.places = append(s.places, places...)
 	if len(s.places) > maxObjects {
 		return nil, tooManyObjects(name)
@@ -385,16 +400,10 @@ func (s *scan) patches(m mention, k *types.Kustomization) error {
 	if s.patchCount += len(k.Patches); s.patchCount > maxPatches {
 		return m.fault("", fmt.Sprintf("the source has more than %d patches", maxPatches), "write the values into the manifests, or split the source into several Environments")
 	}
-	for i, p := range k.Patches {
-		s.kindChanges = s.kindChanges || p.Options != nil && p.Options.AllowKindChange
-		if p.Path == "" {
-			continue
-		}
-		shown, err := s.patchFile(m, p.Path)
-		if err != nil {
+	for i := range k.Patches {
+		if err := s.patch(m, &k.Patches[i]); err != nil {
 			return err
 		}
-		k.Patches[i].Path = shown
 	}
 	for _, r := range k.Replacements {
 		if r.Path == "" {

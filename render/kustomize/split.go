@@ -2,8 +2,10 @@ package kustomize
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -32,47 +34,70 @@ type folder struct {
 	k    *types.Kustomization
 }
 
-// buildParts builds a large source in parts and puts the results together in the order that one build would give. It
-// reports false when that cannot be told from the whole, which is then built as a whole.
-func (s *scan) buildParts(root string) ([]*resource.Resource, bool) {
-	if len(s.places) < s.split.from || !s.divisible() {
-		return nil, false
+// resources are what kustomize reads for a directory: the manifests of a kustomization that does nothing but list them,
+// which saves a build of its own and gives the same, and otherwise the directory itself.
+func (f *folder) resources(name string) []string {
+	if f.onlyLists() {
+		return f.k.Resources
 	}
-	order, ok := s.order(root)
-	if !ok {
-		return nil, false
+	return []string{name}
+}
+
+func (f *folder) onlyLists() bool {
+	rest := *f.k
+	rest.Kind, rest.APIVersion, rest.MetaData, rest.Resources = "", "", nil, nil
+	directory := func(name string) bool { return !strings.HasPrefix(name, manifestRoot+"/") }
+	return f.k.Kind == types.KustomizationKind && len(f.k.Resources) > 0 && !slices.ContainsFunc(f.k.Resources, directory) && reflect.ValueOf(rest).IsZero()
+}
+
+// errWhole says that a source is built as a whole.
+var errWhole = errors.New("not built in parts")
+
+// buildParts builds a large source in parts and puts the results together in the order that one build would give, which is
+// that of all places.
+func (s *scan) buildParts(root string, order []place) ([]built, error) {
+	if len(s.places) < s.split.from || len(order) != len(s.places)+len(s.generated) || !s.divisible() {
+		return nil, errWhole
 	}
-	var built []*resource.Resource
+	var all []built
 	for i, members := range s.parts(order) {
-		if s.ctx.Err() != nil {
-			return nil, false
+		if len(members) == 0 {
+			continue
 		}
 		part, some := s.part(root, members, i == 0)
-		if !some {
-			continue
+		if !some || s.ctx.Err() != nil {
+			return nil, errWhole
 		}
 		m, err := runKustomize(part, root)
 		if err != nil || part.failure != nil {
 			s.partFault = err
-			return nil, false // the whole says better what is wrong
+			return nil, errWhole // which says better what is wrong
 		}
-		built = append(built, m.Resources()...)
+		objects, err := s.trace(m.Resources(), members)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, objects...)
 	}
-	return inOrder(built, order)
+	return inOrder(all, order)
 }
 
 // inOrder sorts objects by where they come from.
-func inOrder(built []*resource.Resource, order map[string]int) ([]*resource.Resource, bool) {
-	ranks := make(map[*resource.Resource]int, len(built))
-	for _, r := range built {
-		rank, known := order[rankKey(r.GetKind(), r.GetAnnotations()[OriginAnnotation])]
-		if !known {
-			return nil, false
-		}
-		ranks[r] = rank
+func inOrder(objects []built, order []place) ([]built, error) {
+	places := make(map[string]int, len(order))
+	for i, p := range order {
+		places[rankKey(p.kind, p.position())] = i
 	}
-	slices.SortStableFunc(built, func(a, b *resource.Resource) int { return cmp.Compare(ranks[a], ranks[b]) })
-	return built, true
+	ranks := make(map[*resource.Resource]int, len(objects))
+	for _, b := range objects {
+		rank, known := places[rankKey(b.GetKind(), b.source.position())]
+		if !known {
+			return nil, errWhole
+		}
+		ranks[b.Resource] = rank
+	}
+	slices.SortStableFunc(objects, func(a, b built) int { return cmp.Compare(ranks[a.Resource], ranks[b.Resource]) })
+	return objects, nil
 }
 
 // divisible reports whether nothing in the source looks at more than one object at a time.
@@ -105,67 +130,68 @@ func (s *scan) distinct() bool {
 
 func rankKey(kind, position string) string { return kind + " " + position }
 
-// order ranks all objects as one build would: the resources of a kustomization, then what it generates, then its
-// components.
-func (s *scan) order(root string) (map[string]int, bool) {
-	order := make(map[string]int, len(s.places)+len(s.generated))
-	s.rank(root, order)
-	return order, len(order) == len(s.places)+len(s.generated)
-}
-
-func (s *scan) rank(dir string, order map[string]int) {
-	f := s.folders[dir]
-	if f == nil {
-		return
-	}
-	add := func(p place) { order[rankKey(p.kind, p.position())] = len(order) }
-	for _, name := range f.k.Resources {
-		if file, isFile := strings.CutPrefix(name, manifestRoot+"/"); isFile {
-			for _, u := range s.units[file] {
-				add(u.place)
-			}
-			continue
+// order lists all objects as one build would: the resources of a kustomization, then what it generates, then its
+// components. What is used again is listed once only.
+func (s *scan) order(root string) []place {
+	var list []place
+	seen := map[string]bool{}
+	var enter func(dir string)
+	enter = func(dir string) {
+		f := s.folders[dir]
+		if f == nil || seen[dir] {
+			return
 		}
-		s.rank(path.Join(dir, name), order)
+		seen[dir] = true
+		for _, name := range f.k.Resources {
+			if file, isFile := strings.CutPrefix(name, manifestRoot+"/"); isFile {
+				for _, u := range s.units[file] {
+					list = append(list, u.place)
+				}
+				continue
+			}
+			enter(path.Join(dir, name))
+		}
+		list = append(list, s.generatedIn[dir]...)
+		for _, name := range f.k.Components {
+			enter(path.Join(dir, name))
+		}
 	}
-	for _, p := range s.generatedIn[dir] {
-		add(p)
-	}
-	for _, name := range f.k.Components {
-		s.rank(path.Join(dir, name), order)
-	}
+	enter(root)
+	return list
 }
 
 // leaves are native kinds that name no other object.
 var leaves = map[string]bool{"Secret": true, "ConfigMap": true}
 
-// parts groups objects by their rank. The first part has what kustomize's own name references may connect: native objects,
+// parts groups objects in their order. The first part has what kustomize's own name references may connect: native objects,
 // and all that is generated.
-func (s *scan) parts(order map[string]int) []map[string]bool {
-	places := slices.Clone(s.places)
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Compare(order[rankKey(a.kind, a.position())], order[rankKey(b.kind, b.position())])
-	})
-	connected := slices.ContainsFunc(places, func(p place) bool { return p.group != virtualization && (p.group != "" || !leaves[p.kind]) })
-	parts := []map[string]bool{{}}
-	current := map[string]bool{}
-	for _, p := range places {
-		if p.group != virtualization && connected {
-			parts[0][p.position()] = true
-			continue
-		}
-		current[p.position()] = true
-		if len(current) == s.split.size {
-			parts, current = append(parts, current), map[string]bool{}
+func (s *scan) parts(order []place) [][]place {
+	native := func(p place) bool { return p.group != virtualization }
+	connected := slices.ContainsFunc(s.places, func(p place) bool { return native(p) && (p.group != "" || !leaves[p.kind]) })
+	generated := positions(s.generated)
+	var first, rest []place
+	for _, p := range order {
+		if generated[p.position()] || connected && native(p) {
+			first = append(first, p)
+		} else {
+			rest = append(rest, p)
 		}
 	}
-	return append(parts, current)
+	return append([][]place{first}, slices.Collect(slices.Chunk(rest, s.split.size))...)
+}
+
+func positions(places []place) map[string]bool {
+	set := make(map[string]bool, len(places))
+	for _, p := range places {
+		set[p.position()] = true
+	}
+	return set
 }
 
 // part is a jail in which the source has only some of its objects. It reports false when there is nothing in it.
-func (s *scan) part(root string, members map[string]bool, generate bool) (*jail, bool) {
+func (s *scan) part(root string, members []place, generate bool) (*jail, bool) {
 	j := &jail{tree: s.jail.tree, extra: maps.Clone(s.jail.extra), dirs: s.jail.dirs, sizes: s.jail.sizes, total: s.jail.total, most: s.jail.most}
-	p := &partial{scan: s, jail: j, members: members, generate: generate}
+	p := &partial{scan: s, jail: j, members: positions(members), generate: generate}
 	return j, p.folder(root)
 }
 
@@ -191,7 +217,7 @@ func (p *partial) folder(dir string) bool {
 	}
 	k.Patches = slices.DeleteFunc(slices.Clone(k.Patches), func(one types.Patch) bool {
 		target, named := p.patched[patchKey(one)]
-		return named && !p.members[target]
+		return one.Target == nil && named && !p.members[target]
 	})
 	if len(k.Resources)+len(k.Components)+len(k.ConfigMapGenerator)+len(k.SecretGenerator) == 0 {
 		return false

@@ -31,7 +31,8 @@ func parts(t testing.TB, files fs.FS, o Options) (objects []*unstructured.Unstru
 		if o.onlyPath() {
 			root = absolute(strings.Trim("./"+o.Path, "/"))
 		}
-		_, divided = s.buildParts(root)
+		_, fault := s.buildParts(root, s.order(root))
+		divided = fault == nil
 	}
 	return objects, divided, err
 }
@@ -94,7 +95,7 @@ func TestPartsGiveWhatTheWholeGives(t *testing.T) {
 		"generators that merge":             {source("kustomization.yaml", "resources: [a.yaml, b.yaml]\nconfigMapGenerator: [{name: c, behavior: merge, literals: [x=y]}]\n", "a.yaml", many, "b.yaml", manifest("ConfigMap", "c", "data: {a: b}\n")), Options{}, false},
 		"one name twice":                    {source("kustomization.yaml", "resources: [x, y]\n", "x/kustomization.yaml", "namespace: x\nresources: [a.yaml]\n", "x/a.yaml", many, "y/kustomization.yaml", "namespace: y\nresources: [a.yaml]\n", "y/a.yaml", many), Options{}, false},
 		"one name twice, in the end":        {source("kustomization.yaml", "resources: [a.yaml, x]\n", "a.yaml", many, "x/kustomization.yaml", "nameSuffix: -s\nresources: [v.yaml]\n", "x/v.yaml", manifest("VirtualImage", "v")+"---\n"+manifest("VirtualDisk", "w")), Options{Patches: []Patch{{Patch: "- {op: replace, path: /metadata/name, value: one}", Target: &Selector{Kind: "VirtualDisk"}}}}, true},
-		"an annotation that a patch clears": {source("a.yaml", many), Options{Patches: []Patch{{Patch: "- {op: remove, path: /metadata/annotations}", Target: &Selector{Kind: "VirtualDisk"}}}}, false},
+		"an annotation that a patch clears": {source("a.yaml", many), Options{Patches: []Patch{{Patch: "- {op: remove, path: /metadata/annotations}", Target: &Selector{Kind: "VirtualDisk"}}}}, true},
 		"local configuration":               {source("a.yaml", many+"---\n"+strings.Replace(manifest("ConfigMap", "l"), "name: l", "name: l\n  annotations: {config.kubernetes.io/local-config: 'true'}", 1)), Options{}, true},
 	}
 	for name, test := range tests {
@@ -181,7 +182,7 @@ func TestLargeTreesAreDivided(t *testing.T) {
 	if _, err := s.render(Options{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, divided := s.buildParts(absolute(".")); !divided {
+	if _, err := s.buildParts(absolute("."), s.order(absolute("."))); err != nil {
 		t.Error("120 objects were built as a whole")
 	}
 }

@@ -6,10 +6,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -167,34 +164,6 @@ func (r *Reconciler[O, S]) patchFinalizers(ctx context.Context, obj O, change fu
 	change()
 	err := client.IgnoreNotFound(r.deps.Client.Patch(ctx, obj, base))
 	return wrap(err, "patch finalizers of %s %s", r.def.Name, client.ObjectKeyFromObject(obj))
-}
-
-func (r *Reconciler[O, S]) patchStatus(ctx context.Context, obj, original O) error {
-	if equality.Semantic.DeepEqual(original, obj) {
-		return nil
-	}
-	err := r.sendStatus(ctx, obj, original)
-	return wrap(client.IgnoreNotFound(err), "patch status of %s %s", r.def.Name, client.ObjectKeyFromObject(obj))
-}
-
-// sendStatus asks for the metadata alone in return: the status is what was sent,
-// and reading a whole object again costs as much as the run did.
-func (r *Reconciler[O, S]) sendStatus(ctx context.Context, obj, original O) error {
-	patch, err := client.MergeFromWithOptions(original, client.MergeFromWithOptimisticLock{}).Data(obj)
-	if err != nil {
-		return fmt.Errorf("compare with what was read: %w", err)
-	}
-	kind, err := r.deps.Client.GroupVersionKindFor(obj)
-	if err != nil {
-		return fmt.Errorf("find the kind: %w", err)
-	}
-	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: obj.GetNamespace(), Name: obj.GetName()}}
-	answer.SetGroupVersionKind(kind)
-	if err := r.deps.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return fmt.Errorf("send it: %w", err)
-	}
-	obj.SetResourceVersion(answer.GetResourceVersion())
-	return nil
 }
 
 func (r *Reconciler[O, S]) post(obj O, emitted []Event) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ var views = []view{
 		row: func(obj client.Object, retained map[string]bool) []string {
 			m := obj.(*v1alpha2.VirtualMachine)
 			return []string{
-				m.Name, phase(m, string(m.Status.Phase), retained), fmt.Sprint(m.Status.Resources.CPU.Cores),
+				m.Name, phase(m, string(m.Status.Phase), retained), fmt.Sprint(cores(m)),
 				m.Spec.Memory.Size.String(), m.Status.IPAddress, awaits(m), problem(m, v1alpha2.SchemeGroupVersion.WithKind(v1alpha2.VirtualMachineKind)),
 			}
 		},
@@ -167,6 +168,11 @@ func objectsOf(list client.ObjectList) ([]client.Object, error) {
 		objects = append(objects, item.(client.Object))
 	}
 	return objects, nil
+}
+
+// cores are those that the guest has; those that it will have before it has any.
+func cores(m *v1alpha2.VirtualMachine) int {
+	return cmp.Or(m.Status.Resources.CPU.Cores, int(m.Spec.CPU.Cores))
 }
 
 // retainedUIDs are the objects that left Git and were kept.

@@ -100,6 +100,23 @@ func TestAwaits(t *testing.T) {
 	}
 }
 
+func TestCores(t *testing.T) {
+	for name, c := range map[string]struct {
+		spec         int32
+		status, want int
+	}{
+		"not placed yet":   {spec: 2, want: 2},
+		"as asked":         {spec: 2, status: 2, want: 2},
+		"awaits a restart": {spec: 2, status: 1, want: 1},
+	} {
+		vm := &v1alpha2.VirtualMachine{}
+		vm.Spec.CPU.Cores, vm.Status.Resources.CPU.Cores = c.spec, c.status
+		if got := cores(vm); got != c.want {
+			t.Errorf("%s: %d cores, want %d", name, got, c.want)
+		}
+	}
+}
+
 func TestRetainedObjectsAreMarked(t *testing.T) {
 	disk := &v1alpha2.VirtualDisk{ObjectMeta: metav1.ObjectMeta{Name: "data", UID: "1"}}
 	retained := retainedUIDs([]v1alpha1.Environment{{Status: v1alpha1.EnvironmentStatus{Tombstones: []v1alpha1.Tombstone{{UID: "1"}}}}})

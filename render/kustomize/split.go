@@ -20,7 +20,7 @@ type splitting struct {
 	size int // objects of one part
 }
 
-var defaultSplitting = splitting{from: 48, size: 24}
+var defaultSplitting = splitting{from: 72, size: 24}
 
 // unit is an object of a manifest, as kustomize shall see it.
 type unit struct {

@@ -16,11 +16,13 @@ type sample struct {
 	cpu, wall, waited float64
 }
 
-// contest lets all contestants take turns.
+// contest lets all contestants take turns, in every other round the other way round: who comes after whom does not matter.
 func contest(list []contestant, n, rounds int) ([]figure, error) {
 	samples := map[string][]sample{}
+	turns := slices.Clone(list)
 	for round := range rounds + 1 {
-		for _, c := range list {
+		slices.Reverse(turns)
+		for _, c := range turns {
 			s, err := c.turn()
 			if err != nil {
 				return nil, fmt.Errorf("%s, %d pairs: %w", c.name, n, err)

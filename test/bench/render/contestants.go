@@ -46,7 +46,7 @@ func contestants(ctx context.Context, n int, whole bool) ([]contestant, error) {
 	}
 	one, other := pairs.Source(n), otherSource(n)
 	plain := func(in render.Input) job { return renders(ctx, render.New(1, nil), in) }
-	batch := max(50/n, 1)
+	batch := max(100/n, 1)
 	ours := contestant{name: slipway, jobs: []job{plain(render.Input{Files: one})}, batch: batch, target: "< 2000 ms"}
 	rest := []contestant{
 		{

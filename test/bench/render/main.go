@@ -47,7 +47,7 @@ func main() {
 
 func measure(ctx context.Context, rounds int, whole bool) ([]figure, error) {
 	var figures []figure
-	for _, n := range []int{1, 10, 100, 500} {
+	for _, n := range []int{1, 10, 30, 100, 500} {
 		list, err := contestants(ctx, n, whole)
 		if err != nil {
 			return nil, err

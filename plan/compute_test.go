@@ -328,7 +328,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-func TestPlanHoldsNoSecrets(t *testing.T) {
+// TestCVE_2026_45737 of Argo CD: the annotation of the last apply showed what the fields of a Secret hid.
+func TestCVE_2026_45737(t *testing.T) {
 	had := live(t, "{apiVersion: v1, kind: Secret, metadata: {name: boot, namespace: team}, data: {userData: b25l}}", "")
 	had.SetAnnotations(map[string]string{"kubectl.kubernetes.io/last-applied-configuration": `{"data":{"userData":"b25l"}}`})
 	plan.Redact(had)

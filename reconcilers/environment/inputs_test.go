@@ -101,7 +101,7 @@ func TestUndeclaredVariable(t *testing.T) {
 	w.wantStalled(v1alpha1.RenderFailedReason, `spec.substitute: "no name" cannot be the name of a variable`)
 }
 
-// TestCVE_2025_23216 lets the API server refuse an object with a secret in it: it quotes what it refuses.
+// TestCVE_2025_23216, and GHSA-274v-mgcv-cm8j of the same: it lets the API server refuse an object with a secret in it: it quotes what it refuses.
 func TestCVE_2025_23216(t *testing.T) {
 	w := newWorld(t)
 	w.create(&corev1.Secret{ObjectMeta: w.named("hidden"), StringData: map[string]string{"MODE": "hunter2hunter2"}})

@@ -167,6 +167,9 @@ func (p *Planner) prepare(env *v1alpha1.Environment, result render.Result) (rend
 		if err := scopes.place(u, env.Namespace); err != nil {
 			return rendered{}, refuse(v1alpha1.KindNotFoundReason, "%s%s: %w", prefixOf(origin), plan.KeyOf(u), err)
 		}
+		if err := keepsPodPolicy(u, env.Namespace); err != nil {
+			return rendered{}, refuse(v1alpha1.ChangeRefusedReason, "%s%w", prefixOf(origin), err)
+		}
 		plan.Own(u, owner)
 		plan.Normalize(u)
 		plan.Stamp(u)

@@ -32,9 +32,9 @@ func spellings(secret string) []string {
 	return []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte("me:" + secret))}
 }
 
-// TestCredentialsStandNowhere runs a source against servers that repeat what they are sent, and looks for the credentials
+// TestCVE_2025_55190_CredentialsStandNowhere: an API of Argo CD returned the credentials of repositories. It runs a source against servers that repeat what they are sent, and looks for the credentials
 // in all that comes out: the object, the events, the returned error, the log and the metrics.
-func TestCredentialsStandNowhere(t *testing.T) {
+func TestCVE_2025_55190_CredentialsStandNowhere(t *testing.T) {
 	const secret = "hunter2-/+ü%"
 	repeat := func(w io.Writer, r *http.Request) {
 		for _, s := range spellings(secret) {

@@ -101,7 +101,7 @@ const (
 	// OwnedByAnotherReason: an object belongs to another Environment.
 	OwnedByAnotherReason = "OwnedByAnother"
 	// ChangeRefusedReason: the revision asks for a change that no apply can make,
-	// such as a smaller disk.
+	// such as a smaller disk, or that none may make.
 	ChangeRefusedReason = "ChangeRefused"
 	// EmptyRevisionReason: the revision renders nothing.
 	EmptyRevisionReason = "EmptyRevision"

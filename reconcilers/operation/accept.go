@@ -89,7 +89,7 @@ func (o operator) accept(ctx context.Context, s *scope) flow.Outcome {
 	if _, accepted := s.before(); accepted {
 		return flow.Done()
 	}
-	if reason, message := refuse(s.op.Spec.Type, s.machine, s.engine != nil); reason != "" {
+	if reason, message := refuse(&s.op.Spec, s.machine, s.engine != nil); reason != "" {
 		return fail(ctx, reason, "%s", message)
 	}
 	uid := ""

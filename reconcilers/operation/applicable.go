@@ -31,19 +31,25 @@ var applicable = map[v1alpha2.OperationType]applicability{
 		phases: []v1alpha2.MachinePhase{
 			v1alpha2.MachineRunning, v1alpha2.MachineDegraded, v1alpha2.MachineStarting, v1alpha2.MachinePause,
 		},
-		policies: []v1alpha2.RunPolicy{v1alpha2.ManualPolicy, v1alpha2.AlwaysOnUnlessStoppedManually, v1alpha2.AlwaysOnPolicy},
+		policies: running,
 	},
+	v1alpha2.OperationMigrate: {phases: []v1alpha2.MachinePhase{v1alpha2.MachineRunning, v1alpha2.MachineDegraded}, policies: running},
+	v1alpha2.OperationEvict:   {phases: []v1alpha2.MachinePhase{v1alpha2.MachineRunning, v1alpha2.MachineDegraded}, policies: running},
 }
+
+// running are the policies under which a machine that runs goes on.
+var running = []v1alpha2.RunPolicy{v1alpha2.ManualPolicy, v1alpha2.AlwaysOnUnlessStoppedManually, v1alpha2.AlwaysOnPolicy}
 
 // refuse says why an operation does not apply, with an empty reason when it
 // does. A machine that was never made in KubeVirt cannot take any.
-func refuse(operation v1alpha2.OperationType, machine *v1alpha2.VirtualMachine, made bool) (reason, message string) {
+func refuse(spec *v1alpha2.VirtualMachineOperationSpec, machine *v1alpha2.VirtualMachine, made bool) (reason, message string) {
+	operation := spec.Type
 	row, ok := applicable[operation]
 	policy := cmp.Or(machine.Spec.RunPolicy, v1alpha2.AlwaysOnUnlessStoppedManually)
 	phase := machine.Status.Phase
 	switch {
 	case !ok:
-		return vmopcondition.OperationFailed, fmt.Sprintf("%s is not supported by this version: it knows Start, Stop and Restart", operation)
+		return vmopcondition.OperationFailed, fmt.Sprintf("%s is not supported by this version: it knows Start, Stop, Restart, Migrate and Evict", operation)
 	case !slices.Contains(row.policies, policy):
 		return vmopcondition.NotApplicableForVirtualMachineRunPolicy,
 			fmt.Sprintf("%s does not apply to a machine with run policy %s: change spec.runPolicy", operation, policy)
@@ -53,6 +59,6 @@ func refuse(operation v1alpha2.OperationType, machine *v1alpha2.VirtualMachine, 
 		return vmopcondition.NotApplicableForVirtualMachinePhase,
 			fmt.Sprintf("%s does not apply to a machine that still waits for what it depends on: see its conditions", operation)
 	default:
-		return "", ""
+		return refuseMove(spec, machine)
 	}
 }

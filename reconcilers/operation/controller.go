@@ -46,6 +46,7 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(controllerName).
 		For(&v1alpha2.VirtualMachineOperation{}).
+		Owns(&kubevirtv1.VirtualMachineInstanceMigration{}).
 		Watches(&v1alpha2.VirtualMachine{}, wake).
 		Watches(&kubevirtv1.VirtualMachineInstance{}, wake).
 		Complete(r)
@@ -66,7 +67,7 @@ func reconciler(o operator, deps flow.Deps) *flow.Reconciler[*v1alpha2.VirtualMa
 			{Name: "turn", Do: o.takeTurn},
 			{Name: "accept", Do: o.accept},
 			{Name: "signal", Do: o.signal},
-			{Name: "follow", Do: follow},
+			{Name: "follow", Do: o.follow},
 		},
 		Report: report,
 	}, deps)

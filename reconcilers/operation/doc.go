@@ -7,6 +7,6 @@
 // is written on the operation before anything is asked, so that a restarted
 // controller neither asks twice nor refuses its own work.
 //
-// The package never changes a machine's spec. Migrate, Evict, Restore and Clone
-// fail with a message that says so.
+// The package never changes a machine's spec. Restore and Clone fail with
+// a message that says so.
 package operation

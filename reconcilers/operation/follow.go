@@ -17,7 +17,10 @@ var inProgress = map[v1alpha2.OperationType]vmopcondition.Reason{
 }
 
 // follow tells whether what was requested has happened.
-func follow(ctx context.Context, s *scope) flow.Outcome {
+func (o operator) follow(ctx context.Context, s *scope) flow.Outcome {
+	if moves(s.op.Spec.Type) {
+		return o.followMove(ctx, s)
+	}
 	waiting := flow.Wait(inProgress[s.op.Spec.Type], 0, "waiting for machine %s", s.machine.Name)
 	if s.op.Spec.Type == v1alpha2.OperationStop {
 		if stopped(s) {

@@ -297,7 +297,15 @@ func TestRefused(t *testing.T) {
 			},
 			want: "False/NotReadyToBeExecuted",
 		},
-		"migrate": {
+		"eviction of a stopped machine": {
+			kind: v1alpha2.OperationEvict, objects: []client.Object{migratable(v1alpha2.MachineStopped, metav1.ConditionTrue), engine(nil)},
+			want: "False/NotApplicableForVirtualMachinePhase",
+		},
+		"eviction of a machine with a disk of one node": {
+			kind: v1alpha2.OperationEvict, objects: []client.Object{migratable(v1alpha2.MachineRunning, metav1.ConditionFalse), engine(nil)},
+			want: "False/OperationFailed",
+		},
+		"migration of a machine of which nothing is known": {
 			kind: v1alpha2.OperationMigrate, objects: []client.Object{machine(v1alpha2.ManualPolicy, v1alpha2.MachineRunning), engine(nil)},
 			want: "False/OperationFailed",
 		},

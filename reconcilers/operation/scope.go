@@ -7,6 +7,7 @@ import (
 	kubevirtv1 "kubevirt.io/api/core/v1"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vmopcondition"
 )
 
 // scope is what one run observed.
@@ -23,6 +24,8 @@ type scope struct {
 	instance *kubevirtv1.VirtualMachineInstance
 	// signaled tells that the request was made (step signal).
 	signaled bool
+	// stage of a move that goes on (step follow).
+	stage vmopcondition.Reason
 }
 
 // before is the instance that the machine had when the operation was accepted,

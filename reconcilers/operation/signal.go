@@ -39,6 +39,8 @@ func (o operator) signal(ctx context.Context, s *scope) flow.Outcome {
 		err = o.annotate(ctx, s.engine, map[string]string{annotations.StartRequested: requested})
 	case v1alpha2.OperationRestart:
 		err = o.restart(ctx, s)
+	case v1alpha2.OperationMigrate, v1alpha2.OperationEvict:
+		err = o.move(ctx, s)
 	default:
 		err = o.stop(ctx, s)
 	}

@@ -1,6 +1,8 @@
 package operation
 
 import (
+	"cmp"
+
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vmopcondition"
 	"slipway.dev/slipway/reconcilers/internal/flow"
@@ -36,7 +38,7 @@ func reportCompletion(c flow.Conditions, s *scope, outcome flow.Outcome) v1alpha
 		c.False(vmopcondition.CompletedType, outcome.Reason(), outcome.Message())
 		return v1alpha2.OperationFailed
 	case s.signaled:
-		c.False(vmopcondition.CompletedType, inProgress[s.op.Spec.Type], outcome.Message())
+		c.False(vmopcondition.CompletedType, cmp.Or(s.stage, inProgress[s.op.Spec.Type], vmopcondition.MigrationPending), outcome.Message())
 		return v1alpha2.OperationInProgress
 	default:
 		c.False(vmopcondition.CompletedType, outcome.Reason(), outcome.Message())

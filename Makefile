@@ -72,8 +72,8 @@ engine-up: bin/engine ## bring up stock KubeVirt on a Kubernetes of its own; nee
 engine-down: bin/engine ## take it down; nothing stays but what was built
 	bin/engine down
 
-e2e-engine: bin/engine packages $(IMAGE) ## run the scenarios on stock KubeVirt; needs root
-	trap '$(CURDIR)/bin/engine down' EXIT; bin/engine up && cd test/engine && \
+e2e-engine: bin/engine packages $(IMAGE) ## run the scenarios on stock KubeVirt; needs root, NODES=2 for those of migration
+	trap '$(CURDIR)/bin/engine down' EXIT; bin/engine up --nodes $(or $(NODES),1) && cd test/engine && \
 		SLIPWAY_ENGINE_DIR=$(CACHE)/engine/run SLIPWAY_SAMPLE_IMAGE=$(IMAGE) go test -v -count=1 -timeout 60m -tags e2e ./scenario
 
 e2e-engine-fast: test-packages bin/slipway-controlplane ## show Slipway's objects to stock KubeVirt's and CDI's control planes

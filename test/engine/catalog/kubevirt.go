@@ -21,6 +21,10 @@ var virtualizationPackages = []string{
 	"xorriso", "iproute2", "iptables", "nftables", "passt", "procps", "util-linux", "ca-certificates",
 }
 
+// newer are the sources of libvirt and QEMU, and of the firmware that QEMU wants with it: KubeVirt migrates guests with
+// parameters that libvirt knows since 10.9.
+var newer = []string{"libvirt", "qemu", "seabios"}
+
 // launcherFiles are configuration and scripts of the launcher's image.
 //
 //go:embed launcher
@@ -84,7 +88,7 @@ func virtualizationImage(name string, programs ...string) (image.Recipe, error) 
 		return image.Recipe{}, err
 	}
 	recipe := image.Recipe{
-		Name: name, Packages: virtualizationPackages, Programs: map[string]string{}, Files: files,
+		Name: name, Packages: virtualizationPackages, Backports: newer, Programs: map[string]string{}, Files: files,
 		Config: ocispec.ImageConfig{
 			Entrypoint: []string{"/usr/bin/" + name},
 			Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},

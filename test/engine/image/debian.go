@@ -18,9 +18,18 @@ import (
 // suite of Debian that the images are made of.
 const suite = "bookworm"
 
+// sources of packages. Of backports only what a recipe names is taken.
+var sources = []string{
+	"deb http://deb.debian.org/debian " + suite + " main",
+	"deb http://deb.debian.org/debian " + suite + "-backports main",
+}
+
+// merged is in every image: what takes its place elsewhere, to merge a /usr that is not, brings Perl.
+const merged = "usr-is-merged"
+
 // excluded is what no image needs, and what differs from one run to the next.
 var excluded = []string{
-	"dev", "proc", "sys", "run", "tmp", "boot", "debootstrap", "etc/machine-id", "etc/hostname", "etc/resolv.conf", "etc/passwd-", "etc/group-",
+	"dev", "proc", "sys", "run", "tmp", "boot", "etc/apt", "etc/machine-id", "etc/hostname", "etc/resolv.conf", "etc/passwd-", "etc/group-",
 	"etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-", "usr/share/doc", "usr/share/man", "usr/share/info",
 	"usr/share/locale", "usr/share/lintian", "var/cache", "var/lib/apt", "var/lib/dpkg/info", "var/log", "var/run", "var/lock", "var/lib/dbus/machine-id",
 }
@@ -41,12 +50,12 @@ var system = []ociarchive.Entry{
 
 // debian makes a layer of packages with all that they depend on.
 func (c *Cache) debian(ctx context.Context, r Recipe) (ociarchive.Layer, error) {
-	packages := slices.Sorted(slices.Values(r.Packages))
-	sum := sha256.Sum256([]byte(fmt.Sprintf("%s %q %q", suite, packages, excluded)))
+	packages, backports := slices.Sorted(slices.Values(append([]string{merged}, r.Packages...))), slices.Sorted(slices.Values(r.Backports))
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%q %q %q %q", sources, packages, backports, excluded)))
 	name := suite + "-" + hex.EncodeToString(sum[:])[:keyLength]
 	return c.layer(ctx, name, func(path string) (ociarchive.Layer, error) {
 		started := time.Now()
-		layer, err := c.bootstrap(ctx, path, packages)
+		layer, err := c.bootstrap(ctx, path, packages, backports)
 		if err == nil {
 			c.report(Step{Image: r.Name + " (packages)", Took: time.Since(started)})
 		}
@@ -54,13 +63,17 @@ func (c *Cache) debian(ctx context.Context, r Recipe) (ociarchive.Layer, error) 
 	})
 }
 
-func (c *Cache) bootstrap(ctx context.Context, path string, packages []string) (ociarchive.Layer, error) {
-	root, err := os.MkdirTemp(c.dir, "root-")
+func (c *Cache) bootstrap(ctx context.Context, path string, packages, backports []string) (ociarchive.Layer, error) {
+	dir, err := os.MkdirTemp(c.dir, "root-")
 	if err != nil {
 		return ociarchive.Layer{}, fmt.Errorf("make room for packages: %w", err)
 	}
-	defer os.RemoveAll(root) //nolint:errcheck // the next build does not look there
-	if err := debootstrap(ctx, root, packages); err != nil {
+	defer os.RemoveAll(dir) //nolint:errcheck // the next build does not look there
+	choice, root := filepath.Join(dir, "preferences"), filepath.Join(dir, "root")
+	if err := os.WriteFile(choice, []byte(preferences(backports)), 0o644); err != nil {
+		return ociarchive.Layer{}, fmt.Errorf("choose packages: %w", err)
+	}
+	if err := mmdebstrap(ctx, root, choice, packages); err != nil {
 		return ociarchive.Layer{}, err
 	}
 	entries, err := ociarchive.Tree(root, func(name string) bool { return slices.Contains(excluded, name) })
@@ -70,17 +83,28 @@ func (c *Cache) bootstrap(ctx context.Context, path string, packages []string) (
 	return ociarchive.WriteLayer(path, append(entries, system...))
 }
 
-// debootstrap runs in namespaces of its own: it mounts, and what it starts may
-// outlive it.
-func debootstrap(ctx context.Context, root string, packages []string) error {
-	cmd := exec.CommandContext(ctx, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--",
-		"debootstrap", "--variant=minbase", "--include="+strings.Join(packages, ","), suite, root)
+// preferences have apt take the packages of some sources from backports, and nothing else.
+func preferences(backports []string) string {
+	if len(backports) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Package: src:%s\nPin: release n=%s\nPin-Priority: 990\n", strings.Join(backports, " src:"), suite+"-backports")
+}
+
+// mmdebstrap runs in namespaces of its own: it mounts, and what it starts may outlive it. It reads none of the host's
+// sources of packages.
+func mmdebstrap(ctx context.Context, root, choice string, packages []string) error {
+	args := append([]string{
+		"--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--",
+		"mmdebstrap", "--mode=root", "--variant=minbase", "--include=" + strings.Join(packages, ","),
+		"--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
+		"--aptopt=Dir::Etc::preferences \"" + choice + "\"", suite, root,
+	}, sources...)
+	cmd := exec.CommandContext(ctx, "unshare", args...)
 	// The date of a password's last change is part of the image.
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=86400", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C")
 	if output, err := cmd.CombinedOutput(); err != nil {
-		// The log goes with the directory; it has the words of the package that failed.
-		log, _ := os.ReadFile(filepath.Join(root, "debootstrap", "debootstrap.log"))
-		return fmt.Errorf("install packages by debootstrap: %w: …%s\n…%s", err, ending(output), ending(log))
+		return fmt.Errorf("install packages by mmdebstrap: %w: …%s", err, ending(output))
 	}
 	return nil
 }

@@ -31,6 +31,8 @@ type Recipe struct {
 	Name string
 	// Packages of Debian, with all that they depend on; empty begins with nothing.
 	Packages []string
+	// Backports are Debian's sources whose packages are taken from backports, where they are newer.
+	Backports []string
 	// Programs by their paths in the image; the values name built binaries.
 	Programs map[string]string
 	// Capabilities of programs, by their paths in the image.

@@ -43,7 +43,7 @@ var (
 		{"/usr/include/stdio.h", "libc6-dev"},
 		{"/usr/include/libvirt/libvirt.h", "libvirt-dev"},
 		{"pkg-config", "pkg-config"},
-		{"debootstrap", "debootstrap"},
+		{"mmdebstrap", "mmdebstrap"},
 	}
 )
 

@@ -69,11 +69,13 @@ func (p *platform) succeeded(t *testing.T, in string, labels client.MatchingLabe
 	})
 }
 
-// killer ends processes of the node with SIGKILL.
-func (p *platform) killer(pattern string) func(t *testing.T) {
+// killer ends processes of the node that runs the machine with SIGKILL.
+func (p *platform) killer(d *scenario.Demo, pattern string) func(t *testing.T) {
 	return func(t *testing.T) {
 		t.Helper()
-		cmd, err := p.layout.Enter(p.node, "pkill", "-KILL", "-f", pattern)
+		machine, err := d.Machine(t.Context())
+		scenario.Must(t, err)
+		cmd, err := p.layout.Enter(machine.Status.NodeName, "pkill", "-KILL", "-f", pattern)
 		scenario.Must(t, err)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("kill %s: %v: %s", pattern, err, out)

@@ -39,7 +39,7 @@ const inside = "10.88.0.1"
 // platform is Slipway on an engine.
 type platform struct {
 	layout cluster.Layout
-	node   string
+	nodes  []string
 	client client.WithWatch
 	signer ssh.Signer
 	host   ssh.PublicKey // the guest's, once it is known
@@ -55,7 +55,7 @@ func newPlatform(t *testing.T) *platform {
 	p := &platform{layout: cluster.Layout{Dir: dir}, dir: t.TempDir()}
 	state, err := p.layout.ReadState()
 	scenario.Must(t, err)
-	p.node = state.Nodes[0]
+	p.nodes = state.Nodes
 	config, err := p.layout.RESTConfig()
 	scenario.Must(t, err)
 	config.QPS = -1
@@ -80,7 +80,7 @@ func (p *platform) expose(t *testing.T, target string) string {
 	t.Helper()
 	to, err := url.Parse(target)
 	scenario.Must(t, err)
-	process, err := p.layout.Process(p.node)
+	process, err := p.layout.Process(p.nodes[0])
 	scenario.Must(t, err)
 	listener, err := listenIn(filepath.Join("/proc", strconv.Itoa(process), "ns/net"), inside+":0")
 	scenario.Must(t, err)

@@ -27,6 +27,7 @@ import (
 	nodecrd "slipway.dev/slipway/local/node/crd"
 	"slipway.dev/slipway/test/e2e/scenario"
 	"slipway.dev/slipway/test/engine/apply"
+	"slipway.dev/slipway/test/engine/cluster"
 )
 
 const system = "slipway-system"
@@ -88,7 +89,7 @@ var bridgePolicy embed.FS
 // hasDummyLinks tries to make one in the node.
 func (p *platform) hasDummyLinks(t *testing.T) bool {
 	t.Helper()
-	cmd, err := p.layout.Enter(p.node, "sh", "-c", "ip link add slipway-try type dummy && ip link del slipway-try")
+	cmd, err := p.layout.Enter(p.nodes[0], "sh", "-c", "ip link add slipway-try type dummy && ip link del slipway-try")
 	scenario.Must(t, err)
 	return cmd.Run() == nil
 }
@@ -138,15 +139,25 @@ func (p *platform) trustRegistry(t *testing.T) {
 	secret := &corev1.Secret{}
 	scenario.Must(t, p.client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "slipway-dvcr-certificate"}, secret))
 	const host = "slipway-dvcr.slipway-system.svc:5000"
-	dir := filepath.Join(p.layout.Root(p.node), "etc/containerd/certs.d", host)
-	scenario.Must(t, os.MkdirAll(dir, 0o755))
-	scenario.Must(t, os.WriteFile(filepath.Join(dir, "ca.crt"), secret.Data["ca.crt"], 0o644))
 	hosts := fmt.Sprintf("server = \"https://%[1]s\"\n[host.\"https://%[1]s\"]\n  ca = \"/etc/containerd/certs.d/%[1]s/ca.crt\"\n", host)
-	scenario.Must(t, os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o644))
+	for _, node := range p.nodes {
+		dir := filepath.Join(p.layout.Root(node), "etc/containerd/certs.d", host)
+		scenario.Must(t, os.MkdirAll(dir, 0o755))
+		scenario.Must(t, os.WriteFile(filepath.Join(dir, "ca.crt"), secret.Data["ca.crt"], 0o644))
+		scenario.Must(t, os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o644))
+	}
 }
 
-// class is the StorageClass of the tests: a directory of the node for each claim.
+// class is the StorageClass of the tests: a directory for each claim, the same on all nodes.
 const class = "directories"
+
+// accessMode is what CDI is told that the class can do. Guests move to another node only on disks that both can reach.
+func (p *platform) accessMode() corev1.PersistentVolumeAccessMode {
+	if len(p.nodes) > 1 {
+		return corev1.ReadWriteMany
+	}
+	return corev1.ReadWriteOnce
+}
 
 // provision makes the StorageClass, and a volume for each claim that waits for one, until the test ends.
 func (p *platform) provision(t *testing.T) {
@@ -161,7 +172,7 @@ func (p *platform) provision(t *testing.T) {
 	scenario.Eventually(t, scenario.Patience, "CDI has a profile of the StorageClass", func(ctx context.Context) error {
 		return p.client.Get(ctx, client.ObjectKey{Name: class}, profile)
 	})
-	patch := `{"spec":{"claimPropertySets":[{"accessModes":["ReadWriteOnce"],"volumeMode":"Filesystem"}]}}`
+	patch := fmt.Sprintf(`{"spec":{"claimPropertySets":[{"accessModes":[%q],"volumeMode":"Filesystem"}]}}`, p.accessMode())
 	scenario.Must(t, p.client.Patch(t.Context(), profile, client.RawPatch("application/merge-patch+json", []byte(patch))))
 	watcher, err := p.client.Watch(t.Context(), &corev1.PersistentVolumeClaimList{})
 	scenario.Must(t, err)
@@ -184,8 +195,8 @@ func (p *platform) makeVolume(ctx context.Context, claim *corev1.PersistentVolum
 	if claim.Spec.DataSourceRef != nil { // whoever fills it gives it the volume, too
 		return nil
 	}
-	path := "/var/lib/directories/" + string(claim.UID)
-	host := filepath.Join(p.layout.Root(p.node), path)
+	path := filepath.Join(cluster.VolumesDir, string(claim.UID))
+	host := filepath.Join(p.layout.Volumes(), string(claim.UID))
 	if err := os.MkdirAll(host, 0o777); err != nil {
 		return err
 	}

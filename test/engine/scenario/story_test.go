@@ -29,7 +29,7 @@ import (
 // scenarios are what is run, beside what shows the same on local/node in test/e2e.
 type scenarios []struct {
 	name, local, differs string
-	run                  func(t *testing.T)
+	run                  func(t *testing.T) // nil when there are too few nodes for it
 }
 
 // TestStory is the README's walk-through on stock KubeVirt, then what may go wrong around it.
@@ -56,8 +56,11 @@ func TestStory(t *testing.T) {
 		{"an image server that falls silent is told, and the import goes on", "the same", "", stalled.ServerFellSilent},
 		{"the Git server away: the last state goes on", "the same", "it stands behind a proxy here", far.GitServerAway},
 		{"DVCR away in mid-import", "its storage hidden", "its pod taken away", func(t *testing.T) { registryAway(t, p, far) }},
-		{"QEMU killed: the machine starts again", "the same", "", func(t *testing.T) { d.GuestKilled(t, p.killer("^/usr/[a-z/]*qemu-")) }},
-		{"virt-launcher killed: the machine starts again", "-", "one machine has none", func(t *testing.T) { d.GuestKilled(t, p.killer("virt-launcher-monitor")) }},
+		{"an operation evicts the guest: it runs on at the other node", "-", "one machine has none", p.onTwoNodes(func(t *testing.T) { p.evicted(t, d) })},
+		{"KubeVirt migrates the guest: it runs on at the other node", "-", "one machine has none", p.onTwoNodes(func(t *testing.T) { p.migrated(t, d) })},
+		{"the guest's node cordoned and drained: it runs on at the other", "-", "one machine has none", p.onTwoNodes(func(t *testing.T) { p.drained(t, d) })},
+		{"QEMU killed: the machine starts again", "the same", "", func(t *testing.T) { d.GuestKilled(t, p.killer(d, "^/usr/[a-z/]*qemu-")) }},
+		{"virt-launcher killed: the machine starts again", "-", "one machine has none", func(t *testing.T) { d.GuestKilled(t, p.killer(d, "virt-launcher-monitor")) }},
 		{"every commit carries a note with its health", "the same", "", d.Noted},
 	}
 	all.run(t)
@@ -98,7 +101,10 @@ func (s scenarios) run(t *testing.T) {
 	failed := false
 	for _, one := range s {
 		verdict := "not run"
-		if !failed {
+		switch {
+		case one.run == nil:
+			verdict = "2 nodes"
+		case !failed:
 			failed = !t.Run(one.name, one.run)
 			verdict = map[bool]string{true: "FAILED", false: "passed"}[failed]
 		}

@@ -20,17 +20,20 @@ func (p Plan) namespaceObject() *corev1.Namespace {
 	}}
 }
 
-// configuration emulates processors, because machines without virtualization of their own run the engine too.
+// configuration emulates processors, because machines without virtualization of their own run the engine too, and has a
+// node that is drained hand its guests on, where they can migrate.
 func (p Plan) configuration() *kubevirtv1.KubeVirt {
 	verbosity := &kubevirtv1.LogVerbosity{
 		VirtAPI: p.Verbosity, VirtController: p.Verbosity, VirtHandler: p.Verbosity, VirtLauncher: p.Verbosity,
 	}
+	eviction := kubevirtv1.EvictionStrategyLiveMigrateIfPossible
 	return &kubevirtv1.KubeVirt{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: objectName},
 		Spec: kubevirtv1.KubeVirtSpec{
 			ImagePullPolicy: corev1.PullIfNotPresent,
 			Configuration: kubevirtv1.KubeVirtConfiguration{
 				ImagePullPolicy:        corev1.PullIfNotPresent,
+				EvictionStrategy:       &eviction,
 				DeveloperConfiguration: &kubevirtv1.DeveloperConfiguration{UseEmulation: true, FeatureGates: p.Gates, LogVerbosity: verbosity},
 			},
 		},

@@ -64,6 +64,7 @@ type Reconciler[O client.Object, S any] struct {
 	def    Definition[O, S]
 	deps   Deps
 	tracer tracer
+	past   replaced
 }
 
 // New makes the reconciler of a definition.
@@ -80,7 +81,11 @@ func (r *Reconciler[O, S]) Reconcile(ctx context.Context, req ctrl.Request) (ctr
 	defer span.End()
 	obj := r.def.New()
 	if err := r.deps.Client.Get(ctx, req.NamespacedName, obj); err != nil {
+		r.past.forget(req.NamespacedName)
 		return ctrl.Result{}, wrap(client.IgnoreNotFound(err), "get %s %s", r.def.Name, req)
+	}
+	if r.past.has(obj) {
+		return ctrl.Result{RequeueAfter: catchUp}, nil
 	}
 	deleting := !obj.GetDeletionTimestamp().IsZero()
 	if deleting && !r.holds(obj) {

@@ -132,6 +132,52 @@ func TestAnUnchangedStatusIsNotWritten(t *testing.T) {
 	}
 }
 
+// TestARunWaitsUntilItsOwnStatusIsRead has a run end as the one before last did, while reads still show the status of that one.
+func TestARunWaitsUntilItsOwnStatusIsRead(t *testing.T) {
+	var trace []string
+	var shown *corev1.Namespace // by a cache that lags; nil when it is up to date
+	obj := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a", Finalizers: []string{finalizer}}}
+	c := fake.NewClientBuilder().WithObjects(obj).WithStatusSubresource(obj).WithInterceptorFuncs(interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, into client.Object, opts ...client.GetOption) error {
+			if err := c.Get(ctx, key, into, opts...); err != nil || shown == nil {
+				return err
+			}
+			shown.DeepCopyInto(into.(*corev1.Namespace))
+			return nil
+		},
+	}).Build()
+	says := script{}
+	r := flow.New(definition(&trace, says), flow.Deps{Client: c, Recorder: &flowtest.Recorder{}, Clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0))})
+	run := func() ctrl.Result {
+		t.Helper()
+		got, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(obj)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	run()
+	before := &corev1.Namespace{}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(obj), before); err != nil {
+		t.Fatal(err)
+	}
+	says["act"] = flow.Wait("Lost", 0, "for the source")
+	run()
+	delete(says, "act")
+	shown = before
+	if got := run(); got.RequeueAfter == 0 || got.RequeueAfter >= time.Hour {
+		t.Errorf("a run that reads the past is repeated after %s, want soon", got.RequeueAfter)
+	}
+	shown = nil
+	run()
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(obj), obj); err != nil {
+		t.Fatal(err)
+	}
+	if got := string(obj.Status.Phase); got != ":done" {
+		t.Errorf("status %s, want that of the last run", got)
+	}
+}
+
 func TestTeardownHoldsTheFinalizerUntilDone(t *testing.T) {
 	var trace []string
 	says := script{"release": flow.Wait("InUse", 0, "a disk")}

@@ -39,6 +39,7 @@ func (r *Reconciler[O, S]) sendStatus(ctx context.Context, obj O, version string
 		return fmt.Errorf("send it: %w", err)
 	}
 	obj.SetResourceVersion(answer.GetResourceVersion())
+	r.past.by(obj, version)
 	return nil
 }
 

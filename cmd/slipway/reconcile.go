@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
@@ -36,21 +38,32 @@ func newReconcile(g *globals) *cobra.Command {
 // requestReconcile asks for the source first, then for the Environment itself,
 // which also runs when the source did not move.
 func requestReconcile(ctx context.Context, c client.Client, env *v1alpha1.Environment) error {
-	var source client.Object = &v1alpha1.GitRepository{}
-	if env.Spec.SourceRef.Kind == v1alpha1.OCIRepositoryKind {
-		source = &v1alpha1.OCIRepository{}
-	}
+	source, annotation := sourceOf(env.Spec.SourceRef)
 	key := client.ObjectKey{Namespace: env.Namespace, Name: env.Spec.SourceRef.Name}
 	if err := c.Get(ctx, key, source); err != nil {
 		return fmt.Errorf("find the Environment's source %s: %w", key, err)
 	}
 	now := time.Now().UTC().Format(time.RFC3339Nano)
-	for _, obj := range []client.Object{source, env} {
-		if err := annotate(ctx, c, obj, v1alpha1.RequestedAtAnnotation, now); err != nil {
-			return err
-		}
+	if err := annotate(ctx, c, source, annotation, now); err != nil {
+		return err
 	}
-	return nil
+	return annotate(ctx, c, env, v1alpha1.RequestedAtAnnotation, now)
+}
+
+// fluxRequestedAt is the annotation by which Flux's controllers are asked.
+const fluxRequestedAt = "reconcile.fluxcd.io/requestedAt"
+
+// sourceOf is an empty source of a reference's kind, and the annotation by which its controller is asked.
+func sourceOf(ref v1alpha1.SourceReference) (source client.Object, annotation string) {
+	switch {
+	case ref.IsFlux():
+		u := &unstructured.Unstructured{}
+		u.SetGroupVersionKind(schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind))
+		return u, fluxRequestedAt
+	case ref.Kind == v1alpha1.OCIRepositoryKind:
+		return &v1alpha1.OCIRepository{}, v1alpha1.RequestedAtAnnotation
+	}
+	return &v1alpha1.GitRepository{}, v1alpha1.RequestedAtAnnotation
 }
 
 func annotate(ctx context.Context, c client.Client, obj client.Object, key, value string) error {

@@ -79,7 +79,7 @@ func TestUnsupported(t *testing.T) {
 	}{
 		"plain":           {func(*v1alpha1.EnvironmentSpec) {}, nil},
 		"our own version": {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.APIVersion = "gitops.slipway.dev/v1alpha1" }, nil},
-		"Flux's source":   {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.APIVersion = "source.toolkit.fluxcd.io/v1" }, []string{"spec.sourceRef.apiVersion: source.toolkit.fluxcd.io/v1"}},
+		"another source":  {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.APIVersion = "source.toolkit.fluxcd.io/v1beta2" }, []string{"spec.sourceRef.apiVersion: source.toolkit.fluxcd.io/v1beta2"}},
 		"a bundle":        {func(s *v1alpha1.EnvironmentSpec) { s.SourceRef.Kind = v1alpha1.OCIRepositoryKind }, nil},
 		"windows": {func(s *v1alpha1.EnvironmentSpec) {
 			s.Disruption = v1alpha1.Disruption{Restart: v1alpha1.RestartWindow, Windows: make([]v1alpha1.Window, 1)}

@@ -8,8 +8,11 @@ import (
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
-// conclude says whether the Environment is ready, or works and waits for people.
+// conclude says whether the Environment is ready, or works and waits: for its source, or for people.
 func conclude(_ context.Context, s *scope) flow.Outcome {
+	if s.stale != nil {
+		return *s.stale
+	}
 	reason := ""
 	for _, h := range s.health {
 		switch {

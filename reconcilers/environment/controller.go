@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/plan"
 	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/sources/flux"
 )
 
 // Name of the controller.
@@ -41,10 +43,20 @@ type Trees interface {
 	Tree(digest string) (fs.FS, error)
 }
 
+// Importer brings the archives of Flux's sources. Imports is one.
+type Importer interface {
+	// Import stores the files of an archive and returns the digest that names them.
+	Import(ctx context.Context, a flux.Archive) (digest string, size int64, err error)
+}
+
 // Deps are what the controller needs besides the manager.
 type Deps struct {
 	// Trees of the sources.
 	Trees Trees
+	// Importer of the archives that Flux's sources serve.
+	Importer Importer
+	// Collect removes trees that nobody names any more, but for a fresh one; may be nil.
+	Collect func(ctx context.Context, fresh string) error
 	// Renderer of the trees, which checks the objects.
 	Renderer Renderer
 	// Deciders by kind; nil takes those of the module kinds.
@@ -70,6 +82,10 @@ type reconciler struct {
 	trees   Trees
 	planner *Planner
 	watches *watches
+	// foreign watches sources of Flux's API; nil reads them with reader.
+	foreign  *watches
+	importer Importer
+	collect  func(ctx context.Context, fresh string) error
 	// observers of spec.healthChecks; nil reads them from the API server.
 	observers             *observers
 	memory                *memory
@@ -141,6 +157,7 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		return fmt.Errorf("set up the %s controller: %w", Name, err)
 	}
 	r.watches = newWatches(observed, built, r.memory)
+	r.foreign = newForeign(mgr.GetCache(), built, r.reader)
 	return nil
 }
 
@@ -149,6 +166,8 @@ func newReconciler(reader client.Reader, deps Deps) *reconciler {
 		reader:                reader,
 		clients:               deps.Clients,
 		trees:                 deps.Trees,
+		importer:              deps.Importer,
+		collect:               deps.Collect,
 		planner:               &Planner{Renderer: deps.Renderer, Deciders: deps.Deciders},
 		memory:                newMemory(),
 		clock:                 deps.Clock,

@@ -73,7 +73,7 @@ func managed(t *testing.T, more ...func(*world, ctrl.Manager) error) (*world, *t
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := SetupWithManager(mgr, Deps{Trees: w.store, Renderer: render.New(8, nil)}); err != nil {
+	if err := SetupWithManager(mgr, Deps{Trees: w.store, Importer: w.importer(), Renderer: render.New(8, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	for _, add := range more {

@@ -51,6 +51,9 @@ func (r *reconciler) impersonate(s *scope) flow.Outcome {
 // observe finds the source's artifact in the store.
 func (r *reconciler) observe(ctx context.Context, s *scope) flow.Outcome {
 	ref := s.env.Spec.SourceRef
+	if ref.IsFlux() {
+		return r.takeOver(ctx, s)
+	}
 	source := sourceOf(ref.Kind)
 	err := r.reader.Get(ctx, client.ObjectKey{Namespace: s.env.Namespace, Name: ref.Name}, source)
 	artifact, conditions := artifactOf(source)

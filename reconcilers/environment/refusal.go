@@ -47,12 +47,12 @@ func at(origins map[plan.Key]string, key plan.Key) string {
 
 // unsupported lists the fields of a spec that this version does not implement.
 func unsupported(spec v1alpha1.EnvironmentSpec) []string {
-	ours := spec.SourceRef.APIVersion == "" || spec.SourceRef.APIVersion == v1alpha1.SchemeGroupVersion.String()
+	known := spec.SourceRef.APIVersion == "" || spec.SourceRef.APIVersion == v1alpha1.SchemeGroupVersion.String() || spec.SourceRef.IsFlux()
 	fields := []struct {
 		used bool
 		name string
 	}{
-		{!ours, "sourceRef.apiVersion: " + spec.SourceRef.APIVersion},
+		{!known, "sourceRef.apiVersion: " + spec.SourceRef.APIVersion},
 		{spec.Disruption.Restart == v1alpha1.RestartWindow, "disruption.restart: Window"},
 		{len(spec.Disruption.Windows) > 0, "disruption.windows"},
 		{spec.Disruption.PreChange == v1alpha1.PreChangeSnapshot, "disruption.preChange: Snapshot"},

@@ -12,6 +12,7 @@ import (
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/plan"
 	"slipway.dev/slipway/reconcilers/environment/health"
+	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
 // scope is what one run observed and did. Only Report writes the Environment.
@@ -30,6 +31,11 @@ type scope struct {
 	client client.Client
 	// tree of the source. Set by observe.
 	tree Tree
+	// taken is the artifact of a Flux source that tree is. Set by observe.
+	taken *v1alpha1.SourceArtifact
+	// stale says why tree is not the newest that a Flux source has; nil when it is, or
+	// when nobody can tell. Set by observe.
+	stale *flow.Outcome
 	// desired objects. Set by render.
 	desired rendered
 	// live objects by key, as they are after the last write. Set by gather, kept

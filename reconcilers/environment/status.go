@@ -37,6 +37,9 @@ func report(s *scope, result flow.Result) {
 	if s.applied {
 		status.LastAppliedRevision = s.tree.Revision
 	}
+	if s.taken != nil || status.SourceArtifact != nil && status.SourceArtifact.SourceRef != s.env.Spec.SourceRef {
+		status.SourceArtifact = s.taken
+	}
 	if s.plan != nil && s.plan.HasChanges() {
 		status.Plan = planStatus(*s.plan, s.tree.Revision)
 	}

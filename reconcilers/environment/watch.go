@@ -61,18 +61,19 @@ func newCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return observed, nil
 }
 
-// watches are the informers of the kinds that Environments apply, started when
-// the first object of a kind is met.
+// watches are informers of kinds, each started when the first object of its kind
+// is met.
 type watches struct {
 	cache      cache.Cache
 	controller controller.Controller
-	memory     *memory
+	handler    handler.TypedEventHandler[*unstructured.Unstructured, reconcile.Request]
 	mu         sync.Mutex
 	started    map[schema.GroupVersionKind]bool
 }
 
+// newWatches are the informers of the kinds that Environments apply.
 func newWatches(observed cache.Cache, c controller.Controller, m *memory) *watches {
-	return &watches{cache: observed, controller: c, memory: m, started: map[schema.GroupVersionKind]bool{}}
+	return &watches{cache: observed, controller: c, handler: owners{m}.handler(), started: map[schema.GroupVersionKind]bool{}}
 }
 
 // ensure watches a kind and waits until its objects are listed. A kind that the
@@ -107,7 +108,7 @@ func (w *watches) start(gvk schema.GroupVersionKind, kind *unstructured.Unstruct
 	if w.started[gvk] {
 		return nil
 	}
-	if err := w.controller.Watch(source.Kind(w.cache, kind, w.handler())); err != nil {
+	if err := w.controller.Watch(source.Kind(w.cache, kind, w.handler)); err != nil {
 		return fmt.Errorf("watch %s: %w", gvk.GroupKind(), err)
 	}
 	w.started[gvk] = true
@@ -116,8 +117,11 @@ func (w *watches) start(gvk schema.GroupVersionKind, kind *unstructured.Unstruct
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
+// owners wake those who care about an object.
+type owners struct{ memory *memory }
+
 // handler wakes the Environment that owns an object, and those that want it.
-func (w *watches) handler() handler.TypedEventHandler[*unstructured.Unstructured, reconcile.Request] {
+func (w owners) handler() handler.TypedEventHandler[*unstructured.Unstructured, reconcile.Request] {
 	return handler.TypedFuncs[*unstructured.Unstructured, reconcile.Request]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*unstructured.Unstructured], q queue) {
 			w.memory.observed(e.Object)
@@ -136,7 +140,7 @@ func (w *watches) handler() handler.TypedEventHandler[*unstructured.Unstructured
 	}
 }
 
-func (w *watches) wake(q queue, objects ...*unstructured.Unstructured) {
+func (w owners) wake(q queue, objects ...*unstructured.Unstructured) {
 	for _, u := range objects {
 		l := u.GetLabels()
 		q.Add(reconcile.Request{NamespacedName: types.NamespacedName{
@@ -202,7 +206,7 @@ func (r *reconciler) usersOf(kind string) handler.EventHandler {
 		}
 		var requests []reconcile.Request
 		for i := range list.Items {
-			if ref := list.Items[i].Spec.SourceRef; ref.Kind == kind && ref.Name == o.GetName() {
+			if ref := list.Items[i].Spec.SourceRef; ref.Is(kind) && ref.Name == o.GetName() {
 				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 			}
 		}

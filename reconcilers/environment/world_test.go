@@ -104,7 +104,7 @@ func (w *world) restart() {
 	w.Helper()
 	counted := w.counting(w.admin)
 	r := newReconciler(counted, Deps{
-		Trees: w.store, Renderer: render.New(8, nil), Deciders: Deciders(), Clock: w.clock,
+		Trees: w.store, Importer: w.importer(), Renderer: render.New(8, nil), Deciders: Deciders(), Clock: w.clock,
 		Clients: countingClients{w, NewImpersonation(w.config, w.scheme, w.admin.RESTMapper())},
 	})
 	r.planner.Mapper = w.admin.RESTMapper()

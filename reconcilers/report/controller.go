@@ -91,9 +91,18 @@ func (r *reconciler) definition() flow.Definition[*v1alpha1.Environment, *scope]
 		Scope: func(env *v1alpha1.Environment) *scope {
 			return &scope{env: env, now: r.clock.Now(), overtaken: map[string]string{}}
 		},
-		Steps:  []flow.Step[*scope]{{Name: "supersede", Do: r.supersede}, {Name: "decide", Do: decide}, {Name: "push", Do: r.push}},
+		Steps:  []flow.Step[*scope]{{Name: "accept", Do: accept}, {Name: "supersede", Do: r.supersede}, {Name: "decide", Do: decide}, {Name: "push", Do: r.push}},
 		Report: report,
 	}
+}
+
+// accept leaves alone what comes from Flux's sources: the credentials for where it came from are theirs.
+func accept(_ context.Context, s *scope) flow.Outcome {
+	if s.env.Spec.SourceRef.IsFlux() {
+		s.nothing = true
+		return flow.Wait(v1alpha1.NothingToReportReason, 0, "the source is Flux's")
+	}
+	return flow.Done()
 }
 
 // decide finds out whether there is something new to say.

@@ -245,3 +245,13 @@ func TestServerTakesNoNotes(t *testing.T) {
 		t.Errorf("after the server takes notes: %v, %d pushes", err, w.notes.pushes)
 	}
 }
+
+func TestFluxSourcesAreNotReportedOn(t *testing.T) {
+	for version, want := range map[string]bool{"": false, v1alpha1.SchemeGroupVersion.String(): false, v1alpha1.FluxAPIVersion: true} {
+		s := &scope{env: environment("a", v1alpha1.SucceededReason, metav1.ConditionTrue)}
+		s.env.Spec.SourceRef.APIVersion = version
+		if outcome := accept(t.Context(), s); outcome.IsWaiting() != want || s.nothing != want {
+			t.Errorf("%q: %s, nothing to report: %t", version, outcome, s.nothing)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -28,6 +29,7 @@ import (
 	"slipway.dev/slipway/reconcilers/source"
 	"slipway.dev/slipway/render"
 	"slipway.dev/slipway/render/schema"
+	"slipway.dev/slipway/sources/flux"
 	"slipway.dev/slipway/sources/git"
 	"slipway.dev/slipway/sources/git/notes"
 	"slipway.dev/slipway/sources/oci"
@@ -135,7 +137,11 @@ func addGitOps(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		return err
 	}
 	if err := environment.SetupWithManager(mgr, environment.Deps{
-		Trees: artifacts, Renderer: render.New(renderCache, validator), DefaultServiceAccount: o.DefaultServiceAccount, Clock: c, Metrics: m,
+		Trees: artifacts, Importer: environment.Imports{Client: flux.NewClient(o.Egress, flux.WithTempDir(o.TempDir)), Store: artifacts},
+		Collect: func(ctx context.Context, fresh string) error {
+			return source.Collect(ctx, mgr.GetClient(), artifacts, fresh)
+		},
+		Renderer: render.New(renderCache, validator), DefaultServiceAccount: o.DefaultServiceAccount, Clock: c, Metrics: m,
 	}); err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 )
 
@@ -32,15 +34,20 @@ func (r *reconciler) put(ctx context.Context, revision string, tree fs.FS) (dige
 	return digest, size, nil
 }
 
-// keep removes the trees that no source of any kind names, but for a new one that
-// stands in no status yet.
+// keep removes the trees that nobody names, but for a new one that stands in no
+// status yet.
 func (r *reconciler) keep(ctx context.Context, fresh string) error {
-	repos, bundles := &v1alpha1.GitRepositoryList{}, &v1alpha1.OCIRepositoryList{}
-	if err := r.reader.List(ctx, repos); err != nil {
-		return fmt.Errorf("list GitRepositories: %w", err)
-	}
-	if err := r.reader.List(ctx, bundles); err != nil {
-		return fmt.Errorf("list OCIRepositories: %w", err)
+	return Collect(ctx, r.reader, r.store, fresh)
+}
+
+// Collect removes the trees of a store that no source of any kind and no
+// Environment names, but for a new one that stands in no status yet.
+func Collect(ctx context.Context, reader client.Reader, trees Store, fresh string) error {
+	repos, bundles, environments := &v1alpha1.GitRepositoryList{}, &v1alpha1.OCIRepositoryList{}, &v1alpha1.EnvironmentList{}
+	for _, list := range []client.ObjectList{repos, bundles, environments} {
+		if err := reader.List(ctx, list); err != nil {
+			return fmt.Errorf("list who uses artifacts: %w", err)
+		}
 	}
 	used := []string{fresh}
 	for i := range repos.Items {
@@ -49,7 +56,12 @@ func (r *reconciler) keep(ctx context.Context, fresh string) error {
 	for i := range bundles.Items {
 		used = appendDigest(used, bundles.Items[i].Status.Artifact)
 	}
-	if _, err := r.store.Keep(used...); err != nil {
+	for i := range environments.Items {
+		if taken := environments.Items[i].Status.SourceArtifact; taken != nil {
+			used = append(used, taken.Digest)
+		}
+	}
+	if _, err := trees.Keep(used...); err != nil {
 		return fmt.Errorf("collect old artifacts: %w", err)
 	}
 	return nil

@@ -30,7 +30,7 @@ func lostArtifact() predicate.Predicate {
 func sourceOfLost(kind string) handler.EventHandler {
 	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
 		env, ok := o.(*v1alpha1.Environment)
-		if !ok || env.Spec.SourceRef.Kind != kind {
+		if !ok || !env.Spec.SourceRef.Is(kind) {
 			return nil
 		}
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: env.Namespace, Name: env.Spec.SourceRef.Name}}}

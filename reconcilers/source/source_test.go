@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -333,5 +334,32 @@ func TestRequestedReconcile(t *testing.T) {
 	}
 	if got := w.repo.Status.LastHandledReconcileAt; got != "today" {
 		t.Errorf("lastHandledReconcileAt = %q", got)
+	}
+}
+
+// kept is a store that remembers what was to be kept.
+type kept struct {
+	Store
+	digests []string
+}
+
+func (k *kept) Keep(digests ...string) (int, error) {
+	k.digests = digests
+	return 0, nil
+}
+
+func TestCollectKeepsWhatEnvironmentsTook(t *testing.T) {
+	w := newWorld(t, v1alpha1.GitRepositorySpec{})
+	env := &v1alpha1.Environment{ObjectMeta: metav1.ObjectMeta{Namespace: "other", Name: "prod"}}
+	env.Status.SourceArtifact = &v1alpha1.SourceArtifact{Artifact: v1alpha1.Artifact{Digest: "sha256:taken"}}
+	if err := w.client.Create(t.Context(), env); err != nil {
+		t.Fatal(err)
+	}
+	trees := &kept{}
+	if err := Collect(t.Context(), w.client, trees, "sha256:fresh"); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(trees.digests, []string{"sha256:fresh", "sha256:taken"}) {
+		t.Errorf("%q are kept", trees.digests)
 	}
 }

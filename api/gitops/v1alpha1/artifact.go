@@ -22,3 +22,12 @@ type Artifact struct {
 	// +optional
 	SelectionDigest string `json:"selectionDigest,omitempty"`
 }
+
+// SourceArtifact is the artifact of a source that another controller keeps current, as it was taken over.
+type SourceArtifact struct {
+	Artifact `json:",inline"`
+	// SourceRef names the source that it was taken from.
+	SourceRef SourceReference `json:"sourceRef"`
+	// ArchiveDigest is the digest of the archive that the source serves.
+	ArchiveDigest string `json:"archiveDigest"`
+}

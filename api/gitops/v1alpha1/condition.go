@@ -74,6 +74,11 @@ const (
 	SourceNotFoundReason = "SourceNotFound"
 	// SourceNotReadyReason: the source has no artifact yet.
 	SourceNotReadyReason = "SourceNotReady"
+	// SourceSuspendedReason: the source is suspended, so nothing new is taken from it.
+	SourceSuspendedReason = "SourceSuspended"
+	// ArtifactFetchFailedReason: the archive of a Flux source could not be fetched. What
+	// was taken before stays in use.
+	ArtifactFetchFailedReason = "ArtifactFetchFailed"
 	// ArtifactLostReason: the artifact is no longer in the store and is fetched
 	// again by its source.
 	ArtifactLostReason = "ArtifactLost"

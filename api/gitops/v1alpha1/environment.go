@@ -111,19 +111,34 @@ type EnvironmentSpec struct {
 	Suspend bool `json:"suspend,omitempty"`
 }
 
+// FluxAPIVersion of Flux's sources.
+const FluxAPIVersion = "source.toolkit.fluxcd.io/v1"
+
+// ExternalArtifactKind is a source of Flux's API that anybody's controller may keep current.
+const ExternalArtifactKind = "ExternalArtifact"
+
 // SourceReference names a source in the same namespace.
+// +kubebuilder:validation:XValidation:rule="self.kind != 'ExternalArtifact' || (has(self.apiVersion) && self.apiVersion == 'source.toolkit.fluxcd.io/v1')",message="an ExternalArtifact needs apiVersion: source.toolkit.fluxcd.io/v1"
 type SourceReference struct {
-	// APIVersion of the source; gitops.slipway.dev/v1alpha1 when empty.
+	// APIVersion of the source; gitops.slipway.dev/v1alpha1 when empty. With
+	// source.toolkit.fluxcd.io/v1 it is one of Flux's.
+	// +kubebuilder:validation:Enum="";gitops.slipway.dev/v1alpha1;source.toolkit.fluxcd.io/v1
 	// +optional
 	APIVersion string `json:"apiVersion,omitempty"`
 	// Kind of the source.
-	// +kubebuilder:validation:Enum=GitRepository;OCIRepository
+	// +kubebuilder:validation:Enum=GitRepository;OCIRepository;ExternalArtifact
 	Kind string `json:"kind"`
 	// Name of the source.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
 }
+
+// IsFlux tells whether the source is of Flux's API, so that another controller keeps it current.
+func (r SourceReference) IsFlux() bool { return r.APIVersion == FluxAPIVersion }
+
+// Is tells whether the source is of one of our own kinds.
+func (r SourceReference) Is(kind string) bool { return !r.IsFlux() && r.Kind == kind }
 
 // Image replaces an image's name, tag or digest.
 // +kubebuilder:validation:XValidation:rule="has(self.newName) || has(self.newTag) || has(self.digest)",message="one of newName, newTag and digest is needed"

@@ -23,6 +23,9 @@ type EnvironmentStatus struct {
 	// LastAppliedRevision is the revision that was applied in full last.
 	// +optional
 	LastAppliedRevision string `json:"lastAppliedRevision,omitempty"`
+	// SourceArtifact is what was taken over from a source of Flux's.
+	// +optional
+	SourceArtifact *SourceArtifact `json:"sourceArtifact,omitempty"`
 	// LastHandledReconcileAt is the value of the requestedAt annotation that was
 	// acted on last.
 	// +optional

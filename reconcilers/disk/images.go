@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 )
 
 // imageFrom names an image that is being made from the disk; empty when none is.
@@ -20,8 +21,8 @@ func (e *engine) imageFrom(ctx context.Context, vd *v1alpha2.VirtualDisk) (strin
 		return "", fmt.Errorf("list images made from disk %s: %w", vd.Name, err)
 	}
 	for i := range images.Items {
-		if images.Items[i].Status.Phase == v1alpha2.ImageProvisioning {
-			return "VirtualImage " + images.Items[i].Name, nil
+		if lineage.Reads(&images.Items[i]) {
+			return lineage.Name(client.ObjectKeyFromObject(&images.Items[i])), nil
 		}
 	}
 	var cluster v1alpha2.ClusterVirtualImageList
@@ -29,8 +30,8 @@ func (e *engine) imageFrom(ctx context.Context, vd *v1alpha2.VirtualDisk) (strin
 		return "", fmt.Errorf("list cluster images made from disk %s: %w", vd.Name, err)
 	}
 	for i := range cluster.Items {
-		if cluster.Items[i].Status.Phase == v1alpha2.ImageProvisioning {
-			return "ClusterVirtualImage " + cluster.Items[i].Name, nil
+		if lineage.Reads(&cluster.Items[i]) {
+			return lineage.Name(client.ObjectKeyFromObject(&cluster.Items[i])), nil
 		}
 	}
 	return "", nil
@@ -38,21 +39,11 @@ func (e *engine) imageFrom(ctx context.Context, vd *v1alpha2.VirtualDisk) (strin
 
 // diskOfImage names the disk that an image is made from, as namespace/name.
 func diskOfImage(obj client.Object) []string {
-	var disk types.NamespacedName
-	switch image := obj.(type) {
-	case *v1alpha2.VirtualImage:
-		if ref := image.Spec.DataSource.ObjectRef; ref != nil && ref.Kind == v1alpha2.ObjectRefVirtualDisk {
-			disk = types.NamespacedName{Namespace: image.Namespace, Name: ref.Name}
-		}
-	case *v1alpha2.ClusterVirtualImage:
-		if ref := image.Spec.DataSource.ObjectRef; ref != nil && ref.Kind == v1alpha2.ObjectRefVirtualDisk {
-			disk = types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}
-		}
-	}
-	if disk.Name == "" {
+	from, ok := lineage.Of(obj)
+	if !ok || from.Kind != v1alpha2.ObjectRefVirtualDisk {
 		return nil
 	}
-	return []string{disk.String()}
+	return []string{from.Key.String()}
 }
 
 // diskToWake is the disk that an image is made from.

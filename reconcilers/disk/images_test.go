@@ -19,7 +19,8 @@ func TestADiskThatAnImageIsMadeFromIsGivenToNoMachine(t *testing.T) {
 	far := &v1alpha2.ClusterVirtualImage{ObjectMeta: metav1.ObjectMeta{Name: "golden"}}
 	far.Spec.DataSource.ObjectRef = &v1alpha2.ClusterVirtualImageObjectRef{Kind: v1alpha2.ObjectRefVirtualDisk, Name: "root", Namespace: "team"}
 	far.Status.Phase = v1alpha2.ImageProvisioning
-	for name, made := range map[string]client.Object{"VirtualImage golden": image, "ClusterVirtualImage golden": far} {
+	image.Spec.DataSource.Type, far.Spec.DataSource.Type = v1alpha2.DataSourceObjectRef, v1alpha2.DataSourceObjectRef
+	for name, made := range map[string]client.Object{"VirtualImage team/golden": image, "ClusterVirtualImage golden": far} {
 		t.Run(name, func(t *testing.T) {
 			vd := blankDisk("1Gi")
 			w := ready(t, vd)

@@ -16,6 +16,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/internal/signatures"
 	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 	"slipway.dev/slipway/reconcilers/image/wake"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
@@ -162,7 +163,7 @@ func reconciler[O client.Object](k kind[O], e *engine, deps flow.Deps) *flow.Rec
 func newScope[O client.Object](k kind[O], e *engine, o O) *scope {
 	spec, secret := k.spec(o)
 	artifact := k.repository(o) + ":" + string(o.GetUID())
-	from, _ := k.origin(o)
+	from, _ := lineage.Of(o)
 	return &scope{
 		object:      o,
 		traits:      k.traits,

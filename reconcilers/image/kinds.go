@@ -35,9 +35,6 @@ type kind[O client.Object] struct {
 	repository func(O) string
 	// spec reads the spec in VirtualImage's terms and the Secret it pulls with.
 	spec func(O) (v1alpha2.VirtualImageSpec, types.NamespacedName)
-	// origin names the object that the image is made from; false when it is not
-	// made from one.
-	origin func(O) (origin, bool)
 	// status reads the status, report writes it.
 	status func(O) v1alpha2.VirtualImageStatus
 	report func(O, v1alpha2.VirtualImageStatus, users)
@@ -58,7 +55,6 @@ func virtualImage() kind[*v1alpha2.VirtualImage] {
 		newObject:  func() *v1alpha2.VirtualImage { return &v1alpha2.VirtualImage{} },
 		repository: func(o *v1alpha2.VirtualImage) string { return "vi/" + o.Namespace + "/" + o.Name },
 		spec:       virtualImageSpec,
-		origin:     originOfImage,
 		status:     func(o *v1alpha2.VirtualImage) v1alpha2.VirtualImageStatus { return *o.Status.DeepCopy() },
 		report: func(o *v1alpha2.VirtualImage, status v1alpha2.VirtualImageStatus, _ users) {
 			o.Status = status
@@ -88,7 +84,6 @@ func clusterVirtualImage() kind[*v1alpha2.ClusterVirtualImage] {
 		newObject:  func() *v1alpha2.ClusterVirtualImage { return &v1alpha2.ClusterVirtualImage{} },
 		repository: func(o *v1alpha2.ClusterVirtualImage) string { return "cvi/" + o.Name },
 		spec:       clusterVirtualImageSpec,
-		origin:     originOfClusterImage,
 		status:     clusterVirtualImageStatus,
 		report:     reportClusterVirtualImage,
 	}

@@ -3,58 +3,21 @@ package image
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vicondition"
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
-
-// origin is an object that an image is made from.
-type origin struct {
-	kind v1alpha2.ObjectRefKind
-	key  types.NamespacedName
-}
-
-func (o origin) String() string {
-	if o.key.Namespace == "" {
-		return string(o.kind) + " " + o.key.Name
-	}
-	return string(o.kind) + " " + o.key.String()
-}
-
-// originOfImage finds the object in the image's own namespace: a VirtualImage
-// cannot name another.
-func originOfImage(o *v1alpha2.VirtualImage) (origin, bool) {
-	ref := o.Spec.DataSource.ObjectRef
-	if ref == nil || o.Spec.DataSource.Type != v1alpha2.DataSourceObjectRef {
-		return origin{}, false
-	}
-	return origin{ref.Kind, types.NamespacedName{Namespace: namespaceOf(ref.Kind, o.Namespace), Name: ref.Name}}, true
-}
-
-// originOfClusterImage finds the object in the namespace that the image names:
-// whoever may make a cluster image may read every namespace.
-func originOfClusterImage(o *v1alpha2.ClusterVirtualImage) (origin, bool) {
-	ref := o.Spec.DataSource.ObjectRef
-	if ref == nil || o.Spec.DataSource.Type != v1alpha2.DataSourceObjectRef {
-		return origin{}, false
-	}
-	return origin{ref.Kind, types.NamespacedName{Namespace: namespaceOf(ref.Kind, ref.Namespace), Name: ref.Name}}, true
-}
-
-func namespaceOf(kind v1alpha2.ObjectRefKind, namespace string) string {
-	if kind == v1alpha2.ObjectRefClusterVirtualImage {
-		return ""
-	}
-	return namespace
-}
 
 // resolveObject sets source, content and sourceUID from the object that the
 // image is made from.
@@ -62,15 +25,15 @@ func (e *engine) resolveObject(ctx context.Context, s *scope) flow.Outcome {
 	var found observed
 	var err error
 	snapshot := &v1alpha2.VirtualDiskSnapshot{}
-	switch s.origin.kind {
+	switch s.origin.Kind {
 	case v1alpha2.ObjectRefVirtualImage:
-		found, err = observe(ctx, e.client, s.origin, &v1alpha2.VirtualImage{}, observeImage)
+		found, err = observe(ctx, e.client, s, &v1alpha2.VirtualImage{}, observeImage)
 	case v1alpha2.ObjectRefClusterVirtualImage:
-		found, err = observe(ctx, e.client, s.origin, &v1alpha2.ClusterVirtualImage{}, observeClusterImage)
+		found, err = observe(ctx, e.client, s, &v1alpha2.ClusterVirtualImage{}, observeClusterImage)
 	case v1alpha2.ObjectRefVirtualDisk:
-		found, err = observe(ctx, e.client, s.origin, &v1alpha2.VirtualDisk{}, observeDisk)
+		found, err = observe(ctx, e.client, s, &v1alpha2.VirtualDisk{}, observeDisk)
 	case v1alpha2.ObjectRefVirtualDiskSnapshot:
-		found, err = observe(ctx, e.client, s.origin, snapshot, observeSnapshot)
+		found, err = observe(ctx, e.client, s, snapshot, observeSnapshot)
 	}
 	if err != nil {
 		return flow.Fail("SourceUnknown", err)
@@ -93,25 +56,43 @@ type observed struct {
 	content importer.Source
 }
 
-// observe reads an object and judges it; one that is not there is not ready.
-func observe[O client.Object](ctx context.Context, c client.Reader, from origin, into O, judge func(O) observed) (observed, error) {
-	err := c.Get(ctx, from.key, into)
+// observe reads the origin and judges it; one that is not there is not ready.
+func observe[O client.Object](ctx context.Context, c client.Reader, s *scope, into O, judge func(O, types.UID) observed) (observed, error) {
+	err := c.Get(ctx, s.origin.Key, into)
 	if client.IgnoreNotFound(err) != nil {
-		return observed{}, fmt.Errorf("get %s: %w", from, err)
+		return observed{}, fmt.Errorf("get %s: %w", s.origin, err)
 	}
-	found := judge(into)
+	found := judge(into, s.readBefore())
 	if err != nil {
-		found = observed{readiness: notReady(found.reason, "%s is not there; create it, or correct the data source", from)}
+		found = observed{readiness: notReady(found.reason, "%s is not there; create it, or correct the data source", s.origin)}
 	}
 	return found, nil
+}
+
+// readBefore is the object that the image was being made from before this run,
+// empty when it was not. That object is kept for the image until it is made.
+func (s *scope) readBefore() types.UID {
+	if !lineage.Reads(s.object) {
+		return ""
+	}
+	return types.UID(ptr.Deref(s.old.SourceUID, ""))
+}
+
+// usable tells whether an image can be made from an object in this phase. One
+// that is being deleted is for those only that are being made from it.
+func usable[P ~string](o client.Object, phase P, before types.UID, meanwhile ...P) bool {
+	if before != "" && o.GetUID() == before && slices.Contains(meanwhile, phase) {
+		return true
+	}
+	return phase == "Ready" && (o.GetDeletionTimestamp().IsZero() || o.GetUID() == before)
 }
 
 func notReady(reason, format string, args ...any) readiness {
 	return readiness{known: true, reason: reason, message: fmt.Sprintf(format, args...)}
 }
 
-func observeImage(o *v1alpha2.VirtualImage) observed {
-	if o.Status.Phase != v1alpha2.ImageReady || !o.DeletionTimestamp.IsZero() {
+func observeImage(o *v1alpha2.VirtualImage, before types.UID) observed {
+	if !usable(o, o.Status.Phase, before, v1alpha2.ImageTerminating) {
 		return observed{readiness: notReady(vicondition.ImageNotReady, "VirtualImage %s/%s is not ready, its phase is %s", o.Namespace, o.Name, phaseOf(o.Status.Phase))}
 	}
 	found := observed{readiness: sourceReady(), uid: o.UID, content: artifact(virtualImage().repository(o), o.UID)}
@@ -121,8 +102,8 @@ func observeImage(o *v1alpha2.VirtualImage) observed {
 	return found
 }
 
-func observeClusterImage(o *v1alpha2.ClusterVirtualImage) observed {
-	if o.Status.Phase != v1alpha2.ImageReady || !o.DeletionTimestamp.IsZero() {
+func observeClusterImage(o *v1alpha2.ClusterVirtualImage, before types.UID) observed {
+	if !usable(o, o.Status.Phase, before, v1alpha2.ImageTerminating) {
 		return observed{readiness: notReady(vicondition.ClusterImageNotReady, "ClusterVirtualImage %s is not ready, its phase is %s", o.Name, phaseOf(o.Status.Phase))}
 	}
 	return observed{readiness: sourceReady(), uid: o.UID, content: artifact(clusterVirtualImage().repository(o), o.UID)}
@@ -134,11 +115,11 @@ func artifact(repository string, uid types.UID) importer.Source {
 
 // observeDisk asks that no machine uses the disk: what it writes meanwhile would
 // make an image of no moment at all.
-func observeDisk(o *v1alpha2.VirtualDisk) observed {
+func observeDisk(o *v1alpha2.VirtualDisk, before types.UID) observed {
 	name := o.Namespace + "/" + o.Name
 	use := meta.FindStatusCondition(o.Status.Conditions, vdcondition.InUseType)
 	switch {
-	case o.Status.Phase != v1alpha2.DiskReady || !o.DeletionTimestamp.IsZero():
+	case !usable(o, o.Status.Phase, before, v1alpha2.DiskTerminating, v1alpha2.DiskResizing):
 		return observed{readiness: notReady(vicondition.VirtualDiskNotReady, "VirtualDisk %s is not ready, its phase is %s", name, phaseOf(o.Status.Phase))}
 	case use != nil && use.Reason == vdcondition.AttachedToVirtualMachine && use.Status == metav1.ConditionTrue:
 		return observed{readiness: notReady(vicondition.VirtualDiskAttachedToVirtualMachine, "VirtualDisk %s is in use: %s; stop the machine first", name, use.Message)}

@@ -13,6 +13,7 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vicondition"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 )
 
 // scope is what one run knows of an image.
@@ -25,7 +26,7 @@ type scope struct {
 	spec       v1alpha2.VirtualImageSpec
 	pullSecret types.NamespacedName
 	// origin is the object that the image is made from, if it is made from one.
-	origin origin
+	origin lineage.Origin
 	old    v1alpha2.VirtualImageStatus
 	// artifact is the image's name in DVCR, registryURL the same with the host.
 	artifact    string
@@ -48,6 +49,9 @@ type scope struct {
 	content importer.Source
 	// sourceUID is set by "source": the UID of the object that is copied.
 	sourceUID types.UID
+	// restoring is set by "source": what the storage is doing to make a snapshot
+	// readable; empty when there is nothing to wait for.
+	restoring string
 	// transfer is set by "import"; nil when the image was imported before.
 	transfer *intake.Transfer
 	// lost is set by "presence".

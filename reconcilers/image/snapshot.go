@@ -27,16 +27,19 @@ import (
 // tidyAfter is how soon after an import that claim goes: when the image is known to be ready.
 const tidyAfter = time.Second
 
+// restoredFrom is the annotation of that claim with the UID of its snapshot: another of the same name is not the same.
+const restoredFrom = "image.slipway.dev/restored-from"
+
 // fromSnapshot tells whether the image is made from a snapshot.
-func (s *scope) fromSnapshot() bool { return s.origin.kind == v1alpha2.ObjectRefVirtualDiskSnapshot }
+func (s *scope) fromSnapshot() bool { return s.origin.Kind == v1alpha2.ObjectRefVirtualDiskSnapshot }
 
 // restoredClaim is the claim that a snapshot is restored to.
 func (s *scope) restoredClaim() types.NamespacedName {
-	return types.NamespacedName{Namespace: s.origin.key.Namespace, Name: derived("d8v-vi-snapshot-", s.object)}
+	return types.NamespacedName{Namespace: s.origin.Key.Namespace, Name: derived("d8v-vi-snapshot-", s.object)}
 }
 
-func observeSnapshot(o *v1alpha2.VirtualDiskSnapshot) observed {
-	if o.Status.Phase != v1alpha2.SnapshotReady || !o.DeletionTimestamp.IsZero() {
+func observeSnapshot(o *v1alpha2.VirtualDiskSnapshot, before types.UID) observed {
+	if !usable(o, o.Status.Phase, before, v1alpha2.SnapshotTerminating) {
 		return observed{readiness: notReady(vicondition.VirtualDiskSnapshotNotReady, "VirtualDiskSnapshot %s/%s is not ready, its phase is %s", o.Namespace, o.Name, phaseOf(o.Status.Phase))}
 	}
 	return observed{readiness: sourceReady(), uid: o.UID}
@@ -53,7 +56,7 @@ func (e *engine) restoreSnapshot(ctx context.Context, s *scope, snapshot *v1alph
 	if err != nil {
 		return flow.Fail("VolumeUnknown", fmt.Errorf("get claim %s: %w", key, err))
 	}
-	if ref := claim.Spec.DataSourceRef; !claim.DeletionTimestamp.IsZero() || ref == nil || ref.Name != snapshot.Status.VolumeSnapshotName {
+	if !claim.DeletionTimestamp.IsZero() || claim.Annotations[restoredFrom] != string(snapshot.UID) {
 		if err := e.dropRestored(ctx, s); err != nil {
 			return flow.Fail("CleanupFailed", err)
 		}
@@ -64,7 +67,7 @@ func (e *engine) restoreSnapshot(ctx context.Context, s *scope, snapshot *v1alph
 		return flow.Fail("StorageClassesUnknown", err)
 	}
 	if !readable {
-		return flow.Wait(vicondition.Provisioning, retryAfterQuota, "snapshot %s is being restored to claim %s", s.origin.key, key)
+		return restoring(s)
 	}
 	s.content = importer.Source{Volume: &importer.VolumeSource{Namespace: key.Namespace, Claim: key.Name}}
 	return flow.Done()
@@ -89,7 +92,7 @@ func (e *engine) makeClaim(ctx context.Context, s *scope, snapshot *v1alpha2.Vir
 		return flow.Fail("SourceUnknown", fmt.Errorf("get VolumeSnapshot %s: %w", key, err))
 	}
 	if volume.Status == nil || volume.Status.RestoreSize == nil {
-		s.source = notReady(vicondition.VirtualDiskSnapshotNotReady, "VirtualDiskSnapshot %s does not tell yet how large it is", s.origin.key)
+		s.source = notReady(vicondition.VirtualDiskSnapshotNotReady, "VirtualDiskSnapshot %s does not tell yet how large it is", s.origin.Key)
 		return flow.Wait(s.source.reason, retryAfterQuota, "%s", s.source.message)
 	}
 	claim := buildRestored(s, &volume)
@@ -101,7 +104,13 @@ func (e *engine) makeClaim(ctx context.Context, s *scope, snapshot *v1alpha2.Vir
 	case err != nil && !apierrors.IsAlreadyExists(err):
 		return flow.Fail("VolumeNotCreated", fmt.Errorf("create claim %s: %w", claim.Name, err))
 	}
-	return flow.Wait(vicondition.Provisioning, retryAfterQuota, "snapshot %s is being restored to claim %s", s.origin.key, claim.Name)
+	return restoring(s)
+}
+
+// restoring sets restoring: the image has begun, and the snapshot is kept for it.
+func restoring(s *scope) flow.Outcome {
+	s.restoring = fmt.Sprintf("snapshot %s is being restored to claim %s", s.origin.Key, s.restoredClaim().Name)
+	return flow.Wait(vicondition.Provisioning, retryAfterQuota, "%s", s.restoring)
 }
 
 // buildRestored makes the claim that the storage fills from a snapshot, like the one that the snapshot is of.
@@ -109,7 +118,7 @@ func buildRestored(s *scope, volume *snapshotv1.VolumeSnapshot) *corev1.Persiste
 	key := s.restoredClaim()
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
 		Namespace: key.Namespace, Name: key.Name,
-		Annotations:     map[string]string{bindAtOnce: "true"},
+		Annotations:     map[string]string{bindAtOnce: "true", restoredFrom: string(s.sourceUID)},
 		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(s.object, v1alpha2.SchemeGroupVersion.WithKind(s.traits.kind))},
 	}}
 	claim.Spec = corev1.PersistentVolumeClaimSpec{

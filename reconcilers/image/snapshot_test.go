@@ -84,6 +84,9 @@ func TestMadeFromSnapshot(t *testing.T) {
 	if _, started := w.runner.Job("u1"); started {
 		t.Error("the import has started before the claim is bound")
 	}
+	if image.Status.Phase != v1alpha2.ImageProvisioning {
+		t.Errorf("while the snapshot is restored the image is %s, which does not protect the snapshot", image.Status.Phase)
+	}
 	w.restart()
 	w.bind(t)
 	w.run(t, image)
@@ -116,6 +119,7 @@ func TestRestoredClaim(t *testing.T) {
 		"bound when somebody reads it":       {binding: storagev1.VolumeBindingWaitForFirstConsumer, starts: true},
 		"bound":                              {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t) }, starts: true},
 		"bound, but the snapshot is another": {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t); w.other(t) }},
+		"bound, but the snapshot is another of its name": {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t); w.anew(t) }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -142,4 +146,18 @@ func (w *world) other(t *testing.T) {
 	}
 	image.Spec.DataSource.ObjectRef.Name = "other"
 	w.update(t, image)
+}
+
+// anew puts another snapshot in the place of the one that was there.
+func (w *world) anew(t *testing.T) {
+	t.Helper()
+	snapshot := &v1alpha2.VirtualDiskSnapshot{}
+	if err := w.client.Get(t.Context(), types.NamespacedName{Namespace: "team", Name: "root"}, snapshot); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.client.Delete(t.Context(), snapshot); err != nil {
+		t.Fatal(err)
+	}
+	snapshot.UID, snapshot.ResourceVersion = "anew", ""
+	w.create(t, snapshot)
 }

@@ -74,6 +74,8 @@ func judge(s *scope, result flow.Result) verdict {
 		return verdict{v1alpha2.ImagePending, no, s.traits.waiting, s.source.message}
 	case s.onVolume() && !s.classFound.ready:
 		return verdict{v1alpha2.ImagePending, no, vicondition.StorageClassNotReady, s.classFound.message}
+	case s.restoring != "":
+		return verdict{v1alpha2.ImageProvisioning, no, vicondition.Provisioning, s.restoring}
 	case s.transfer == nil:
 		return verdict{v1alpha2.ImagePending, no, vicondition.ProvisioningNotStarted, ""}
 	case s.transfer.Phase == importer.Succeeded && s.onVolume():

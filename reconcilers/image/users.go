@@ -11,6 +11,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/reconcilers/image/guard"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
@@ -28,8 +29,10 @@ func (u users) any() bool { return len(u.machines)+len(u.disks)+len(u.images) > 
 // namespaces are those of all users, each once, in order.
 func (u users) namespaces() []string {
 	var names []string
-	for _, user := range slices.Concat(u.machines, u.disks) {
-		names = append(names, user.Namespace)
+	for _, user := range slices.Concat(u.machines, u.disks, u.images) {
+		if user.Namespace != "" {
+			names = append(names, user.Namespace)
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -45,20 +48,13 @@ func (u users) String() string {
 		names = append(names, "VirtualDisk "+d.String())
 	}
 	for _, i := range u.images {
-		names = append(names, nameOfImage(i))
+		names = append(names, lineage.Name(i))
 	}
 	const most = 5
 	if len(names) > most {
 		names = append(names[:most], fmt.Sprintf("%d more", len(names)-most))
 	}
 	return strings.Join(names, ", ")
-}
-
-func nameOfImage(key types.NamespacedName) string {
-	if key.Namespace == "" {
-		return "ClusterVirtualImage " + key.Name
-	}
-	return "VirtualImage " + key.String()
 }
 
 // findUsers sets users and keeps the protection finalizer while there are some.
@@ -110,23 +106,12 @@ func (e *engine) listMade(ctx context.Context, s *scope) ([]types.NamespacedName
 			return nil, fmt.Errorf("list images that are made from %s: %w", s.artifact, err)
 		}
 		for _, o := range objectsOf(list) {
-			if readsOrigin(o) {
+			if lineage.Reads(o) {
 				made = append(made, client.ObjectKeyFromObject(o))
 			}
 		}
 	}
 	return made, nil
-}
-
-// readsOrigin tells whether an image is being made from its source right now.
-func readsOrigin(o client.Object) bool {
-	switch image := o.(type) {
-	case *v1alpha2.VirtualImage:
-		return image.Status.Phase == v1alpha2.ImageProvisioning
-	case *v1alpha2.ClusterVirtualImage:
-		return image.Status.Phase == v1alpha2.ImageProvisioning
-	}
-	return false
 }
 
 // holdsImages tells whether a machine has its images attached: it is not off,
@@ -163,18 +148,11 @@ const originIndex = "image.origin"
 
 // originsOf are the keys of the object that an image is made from.
 func originsOf(obj client.Object) []string {
-	var from origin
-	var ok bool
-	switch o := obj.(type) {
-	case *v1alpha2.VirtualImage:
-		from, ok = originOfImage(o)
-	case *v1alpha2.ClusterVirtualImage:
-		from, ok = originOfClusterImage(o)
-	}
+	from, ok := lineage.Of(obj)
 	if !ok {
 		return nil
 	}
-	return []string{refKey(string(from.kind), from.key.Namespace, from.key.Name)}
+	return []string{refKey(string(from.Kind), from.Key.Namespace, from.Key.Name)}
 }
 
 func imagesOfMachine(obj client.Object) []string {

@@ -18,6 +18,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 )
 
 // secretIndex is the field under which the cache finds images by the Secrets
@@ -129,7 +130,7 @@ func objectsOf(list client.ObjectList) []client.Object {
 // imageUse passes changes that make an image read its source, or no more.
 func imageUse() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		return readsOrigin(e.ObjectOld) != readsOrigin(e.ObjectNew)
+		return lineage.Reads(e.ObjectOld) != lineage.Reads(e.ObjectNew)
 	}}
 }
 

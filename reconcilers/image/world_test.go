@@ -62,7 +62,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 	w.client = fake.NewClientBuilder().
 		WithScheme(scheme).
 		WithObjects(objects...).
-		WithStatusSubresource(&cdiv1.DataVolume{}, &corev1.PersistentVolumeClaim{}, &v1alpha2.VirtualImage{}, &v1alpha2.ClusterVirtualImage{}, &v1alpha2.VirtualMachine{}, &v1alpha2.VirtualDisk{}).
+		WithStatusSubresource(&cdiv1.DataVolume{}, &corev1.PersistentVolumeClaim{}, &v1alpha2.VirtualImage{}, &v1alpha2.ClusterVirtualImage{}, &v1alpha2.VirtualMachine{}, &v1alpha2.VirtualDisk{}, &v1alpha2.VirtualDiskSnapshot{}).
 		WithIndex(&v1alpha2.VirtualMachine{}, userIndex, imagesOfMachine).
 		WithIndex(&v1alpha2.VirtualDisk{}, userIndex, imageOfDisk).
 		WithIndex(&v1alpha2.VirtualImage{}, secretIndex, secretOfImage).

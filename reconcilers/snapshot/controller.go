@@ -71,6 +71,8 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		For(&v1alpha2.VirtualDiskSnapshot{}, builder.WithPredicates(wake.NotByStatus())).
 		Owns(&snapshotv1.VolumeSnapshot{}).
 		Watches(&v1alpha2.VirtualDisk{}, handler.EnqueueRequestsFromMapFunc(wakeByDisk(c))).
+		Watches(&v1alpha2.VirtualImage{}, handler.EnqueueRequestsFromMapFunc(wakeByImage), builder.WithPredicates(imageUse())).
+		Watches(&v1alpha2.ClusterVirtualImage{}, handler.EnqueueRequestsFromMapFunc(wakeByImage), builder.WithPredicates(imageUse())).
 		Watches(&virtv1.VirtualMachineInstance{}, handler.EnqueueRequestsFromMapFunc(wakeByInstance(c)), builder.WithPredicates(guestChanged())).
 		Complete(r)
 	if err != nil {

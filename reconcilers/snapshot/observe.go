@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,9 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
-	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vdscondition"
-	"slipway.dev/slipway/reconcilers/image/guard"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
@@ -53,42 +50,6 @@ func (e *engine) find(ctx context.Context, name string, s *scope, obj client.Obj
 		return false, fmt.Errorf("get %T %s: %w", obj, name, err)
 	}
 	return true, nil
-}
-
-// findUsers sets users and keeps the protection finalizer while there are some.
-func (e *engine) findUsers(ctx context.Context, s *scope) flow.Outcome {
-	var disks v1alpha2.VirtualDiskList
-	key := client.MatchingFields{sourceIndex: s.snapshot.Name}
-	if err := e.client.List(ctx, &disks, client.InNamespace(s.snapshot.Namespace), key); err != nil {
-		return flow.Fail("UsersUnknown", fmt.Errorf("list disks that are made from snapshot %s: %w", s.snapshot.Name, err))
-	}
-	for i := range disks.Items {
-		if fills(&disks.Items[i]) {
-			s.users = append(s.users, disks.Items[i].Name)
-		}
-	}
-	if err := guard.Keep(ctx, e.client, s.snapshot, finalizers.VirtualDiskSnapshotProtection, len(s.users) > 0); err != nil {
-		return flow.Fail("NotProtected", err)
-	}
-	return flow.Done()
-}
-
-// fills tells whether a disk is being filled.
-func fills(vd *v1alpha2.VirtualDisk) bool {
-	switch vd.Status.Phase {
-	case v1alpha2.DiskProvisioning, v1alpha2.DiskWaitForFirstConsumer:
-		return vd.DeletionTimestamp.IsZero()
-	default:
-		return false
-	}
-}
-
-// awaitUsers lets the deletion on once no disk is being filled.
-func (e *engine) awaitUsers(_ context.Context, s *scope) flow.Outcome {
-	if len(s.users) > 0 {
-		return flow.Wait("SnapshotInUse", 0, "disks are being made from the snapshot: %s", strings.Join(s.users, ", "))
-	}
-	return flow.Done()
 }
 
 // findDisk sets disk and claim. A snapshot that was taken needs neither.

@@ -25,7 +25,8 @@ type scope struct {
 	// tells that there is one of the name that is somebody else's.
 	volume  *snapshotv1.VolumeSnapshot
 	foreign bool
-	// users are set by "users": the disks that are being filled from the snapshot.
+	// users are set by "users": the disks and images that are being made from the
+	// snapshot, as a message names them.
 	users []string
 	// disk and claim are set by "disk".
 	disk  *v1alpha2.VirtualDisk

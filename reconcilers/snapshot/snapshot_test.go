@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -22,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/reconcilers/internal/census"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 )
@@ -319,33 +321,62 @@ func TestAForeignVolumeSnapshotIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestDeletionWaitsForTheDisksMadeFromIt(t *testing.T) {
-	snapshot := nightly()
-	copied := &v1alpha2.VirtualDisk{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "copy"}}
-	copied.Spec.DataSource = &v1alpha2.VirtualDiskDataSource{
-		Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.VirtualDiskObjectRef{Kind: v1alpha2.ObjectRefVirtualDiskSnapshot, Name: "nightly"},
+// TestDeletionWaitsForWhatIsMadeFromIt protects a snapshot while a disk or an image reads it, and lets it go afterwards,
+// also when they are given up.
+func TestDeletionWaitsForWhatIsMadeFromIt(t *testing.T) {
+	const kind = v1alpha2.ObjectRefVirtualDiskSnapshot
+	vd := &v1alpha2.VirtualDisk{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "copy"}}
+	vd.Spec.DataSource = &v1alpha2.VirtualDiskDataSource{
+		Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.VirtualDiskObjectRef{Kind: kind, Name: "nightly"},
 	}
-	copied.Status.Phase = v1alpha2.DiskProvisioning
-	w := newWorld(t, snapshot, readyDisk(), claim(), copied)
-	w.run(snapshot)
-	w.storage(cutAt(start, true))
-	w.run(snapshot)
-	if err := w.client.Delete(t.Context(), snapshot); err != nil {
-		t.Fatal(err)
+	vd.Status.Phase = v1alpha2.DiskProvisioning
+	near := &v1alpha2.VirtualImage{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "copy"}}
+	near.Spec.DataSource = v1alpha2.VirtualImageDataSource{
+		Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.VirtualImageObjectRef{Kind: kind, Name: "nightly"},
 	}
-	w.run(snapshot)
-	if w.volume() == nil || snapshot.Status.Phase != v1alpha2.SnapshotTerminating {
-		t.Fatalf("phase %s; the content is there: %t", snapshot.Status.Phase, w.volume() != nil)
+	near.Status.Phase = v1alpha2.ImageProvisioning
+	far := &v1alpha2.ClusterVirtualImage{ObjectMeta: metav1.ObjectMeta{Name: "copy"}}
+	far.Spec.DataSource = v1alpha2.ClusterVirtualImageDataSource{
+		Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.ClusterVirtualImageObjectRef{Kind: kind, Namespace: "team", Name: "nightly"},
 	}
-	copied.Status.Phase = v1alpha2.DiskReady
-	if err := w.client.Status().Update(t.Context(), copied); err != nil {
-		t.Fatal(err)
+	far.Status.Phase = v1alpha2.ImageProvisioning
+	tests := map[string]struct {
+		user client.Object
+		ends func(w *world, user client.Object)
+	}{
+		"VirtualDisk copy, filled":          {vd.DeepCopy(), func(w *world, o client.Object) { w.phase(o, "Ready") }},
+		"VirtualDisk copy, deleted":         {vd.DeepCopy(), (*world).remove},
+		"VirtualImage team/copy, ready":     {near.DeepCopy(), func(w *world, o client.Object) { w.phase(o, "Ready") }},
+		"VirtualImage team/copy, failed":    {near.DeepCopy(), func(w *world, o client.Object) { w.phase(o, "Failed") }},
+		"VirtualImage team/copy, deleted":   {near.DeepCopy(), (*world).remove},
+		"ClusterVirtualImage copy, ready":   {far.DeepCopy(), func(w *world, o client.Object) { w.phase(o, "Ready") }},
+		"ClusterVirtualImage copy, deleted": {far.DeepCopy(), (*world).remove},
 	}
-	for range 3 {
-		_, _ = flowtest.Reconcile(t, w.client, w.snapshots, snapshot)
-	}
-	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(snapshot), snapshot); client.IgnoreNotFound(err) != nil || err == nil || w.volume() != nil {
-		t.Errorf("after the disk was filled: %v, content %v", err, w.volume())
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			who, _, _ := strings.Cut(name, ",")
+			snapshot := nightly()
+			w := newWorld(t, snapshot, readyDisk(), claim(), test.user)
+			w.run(snapshot)
+			w.storage(cutAt(start, true))
+			w.run(snapshot)
+			if !slices.Contains(snapshot.Finalizers, finalizers.VirtualDiskSnapshotProtection) {
+				t.Errorf("finalizers %v do not protect the snapshot", snapshot.Finalizers)
+			}
+			w.remove(snapshot)
+			w.run(snapshot)
+			terminating := meta.FindStatusCondition(snapshot.Status.Conditions, TerminatingType)
+			if w.volume() == nil || snapshot.Status.Phase != v1alpha2.SnapshotTerminating || terminating == nil || !strings.Contains(terminating.Message, who) {
+				t.Fatalf("phase %s, %+v; the content is there: %t", snapshot.Status.Phase, terminating, w.volume() != nil)
+			}
+			test.ends(w, test.user)
+			for range 3 {
+				_, _ = flowtest.Reconcile(t, w.client, w.snapshots, snapshot)
+			}
+			if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(snapshot), snapshot); client.IgnoreNotFound(err) != nil || err == nil || w.volume() != nil {
+				t.Errorf("afterwards: %v, content %v", err, w.volume())
+			}
+		})
 	}
 }
 

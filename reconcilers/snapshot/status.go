@@ -8,6 +8,13 @@ import (
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
 
+// The condition that tells why a deletion waits, as disks and images have it; DVP
+// has none on snapshots.
+const (
+	TerminatingType = "Terminating"
+	CleanupPending  = "CleanupPending"
+)
+
 // phases are those that a reason of VirtualDiskSnapshotReady stands for.
 var phases = map[string]v1alpha2.SnapshotPhase{
 	vdscondition.WaitingForTheVirtualDisk:  v1alpha2.SnapshotPending,
@@ -25,6 +32,7 @@ func statusOf(s *scope, result flow.Result) v1alpha2.VirtualDiskSnapshotStatus {
 	c := flow.Conditions{List: &status.Conditions, Generation: s.snapshot.Generation, Now: s.now}
 	if s.deleting() {
 		status.Phase = v1alpha2.SnapshotTerminating
+		c.True(TerminatingType, CleanupPending, result.Outcome.Message())
 		return status
 	}
 	status.ObservedGeneration = s.snapshot.Generation

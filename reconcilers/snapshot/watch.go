@@ -13,22 +13,33 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 )
 
-// Fields under which the cache finds snapshots by their disk, and disks by the
-// snapshot that they are made from.
+// Fields under which the cache finds snapshots by their disk, and disks and images
+// by the snapshot that they are made from.
 const (
 	diskIndex   = "snapshot.disk"
 	sourceIndex = "snapshot.source"
+	originIndex = "snapshot.origin"
 )
 
 // index teaches the cache to find what the controller looks for.
 func index(ctx context.Context, indexer client.FieldIndexer) error {
-	if err := indexer.IndexField(ctx, &v1alpha2.VirtualDiskSnapshot{}, diskIndex, diskOfSnapshot); err != nil {
-		return fmt.Errorf("index snapshots by %s: %w", diskIndex, err)
+	fields := []struct {
+		object client.Object
+		name   string
+		values client.IndexerFunc
+	}{
+		{&v1alpha2.VirtualDiskSnapshot{}, diskIndex, diskOfSnapshot},
+		{&v1alpha2.VirtualDisk{}, sourceIndex, snapshotOfDisk},
+		{&v1alpha2.VirtualImage{}, originIndex, snapshotOfImage},
+		{&v1alpha2.ClusterVirtualImage{}, originIndex, snapshotOfImage},
 	}
-	if err := indexer.IndexField(ctx, &v1alpha2.VirtualDisk{}, sourceIndex, snapshotOfDisk); err != nil {
-		return fmt.Errorf("index disks by %s: %w", sourceIndex, err)
+	for _, f := range fields {
+		if err := indexer.IndexField(ctx, f.object, f.name, f.values); err != nil {
+			return fmt.Errorf("index %T by %s: %w", f.object, f.name, err)
+		}
 	}
 	return nil
 }
@@ -49,6 +60,24 @@ func snapshotOfDisk(obj client.Object) []string {
 		return []string{ref.Name}
 	}
 	return nil
+}
+
+// snapshotOfImage names the snapshot that an image is made from, as namespace/name.
+func snapshotOfImage(obj client.Object) []string {
+	from, ok := lineage.Of(obj)
+	if !ok || from.Kind != v1alpha2.ObjectRefVirtualDiskSnapshot {
+		return nil
+	}
+	return []string{from.Key.String()}
+}
+
+// wakeByImage wakes the snapshot that an image is made from.
+func wakeByImage(_ context.Context, image client.Object) []ctrl.Request {
+	if snapshotOfImage(image) == nil {
+		return nil
+	}
+	from, _ := lineage.Of(image)
+	return []ctrl.Request{{NamespacedName: from.Key}}
 }
 
 // wakeByDisk wakes the unsettled snapshots of a disk, and the one that it is
@@ -96,5 +125,12 @@ func guestChanged() predicate.Predicate {
 		}
 		return before.Status.Phase != after.Status.Phase || cannotFreeze(before) != cannotFreeze(after) ||
 			before.Annotations[frozenBy] != after.Annotations[frozenBy]
+	}}
+}
+
+// imageUse passes changes that make an image read its snapshot, or no more.
+func imageUse() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return lineage.Reads(e.ObjectOld) != lineage.Reads(e.ObjectNew)
 	}}
 }

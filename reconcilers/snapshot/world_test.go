@@ -75,9 +75,11 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 		}
 	}
 	w.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-		WithStatusSubresource(&v1alpha2.VirtualDiskSnapshot{}, &v1alpha2.VirtualDisk{}, &snapshotv1.VolumeSnapshot{}).
+		WithStatusSubresource(&v1alpha2.VirtualDiskSnapshot{}, &v1alpha2.VirtualDisk{}, &v1alpha2.VirtualImage{}, &v1alpha2.ClusterVirtualImage{}, &snapshotv1.VolumeSnapshot{}).
 		WithTypeConverters(flowtest.TypeConverter()).
 		WithIndex(&v1alpha2.VirtualDisk{}, sourceIndex, snapshotOfDisk).
+		WithIndex(&v1alpha2.VirtualImage{}, originIndex, snapshotOfImage).
+		WithIndex(&v1alpha2.ClusterVirtualImage{}, originIndex, snapshotOfImage).
 		WithIndex(&v1alpha2.VirtualDiskSnapshot{}, diskIndex, diskOfSnapshot).
 		WithInterceptorFuncs(interceptor.Funcs{
 			Create: func(ctx context.Context, c client.WithWatch, obj client.Object, o ...client.CreateOption) error {
@@ -244,4 +246,27 @@ func message(snapshot *v1alpha2.VirtualDiskSnapshot) string {
 		return ""
 	}
 	return c.Message
+}
+
+func (w *world) remove(obj client.Object) {
+	w.Helper()
+	if err := w.client.Delete(w.Context(), obj); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// phase lets another controller say how its object stands.
+func (w *world) phase(obj client.Object, phase string) {
+	w.Helper()
+	switch o := obj.(type) {
+	case *v1alpha2.VirtualDisk:
+		o.Status.Phase = v1alpha2.DiskPhase(phase)
+	case *v1alpha2.VirtualImage:
+		o.Status.Phase = v1alpha2.ImagePhase(phase)
+	case *v1alpha2.ClusterVirtualImage:
+		o.Status.Phase = v1alpha2.ImagePhase(phase)
+	}
+	if err := w.client.Status().Update(w.Context(), obj); err != nil {
+		w.Fatal(err)
+	}
 }

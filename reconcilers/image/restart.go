@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 
 	"slipway.dev/slipway/reconcilers/internal/flow"
 )
@@ -21,7 +22,7 @@ func (e *engine) restart(ctx context.Context, s *scope) flow.Outcome {
 		return flow.Done()
 	}
 	e.desk.Forget(string(s.object.GetUID()))
-	if err := e.dropVolume(ctx, s); err != nil {
+	if err := errors.Join(e.dropVolume(ctx, s), e.dropRestored(ctx, s)); err != nil {
 		return flow.Fail("RestartFailed", err)
 	}
 	if err := e.shelf.Remove(ctx, s.artifact); err != nil {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -35,7 +36,7 @@ func (s *scope) fromSnapshot() bool { return s.origin.Kind == v1alpha2.ObjectRef
 
 // restoredClaim is the claim that a snapshot is restored to.
 func (s *scope) restoredClaim() types.NamespacedName {
-	return types.NamespacedName{Namespace: s.origin.Key.Namespace, Name: derived("d8v-vi-snapshot-", s.object)}
+	return types.NamespacedName{Namespace: cmp.Or(s.object.GetNamespace(), s.origin.Key.Namespace), Name: derived("d8v-vi-snapshot-", s.object)}
 }
 
 func observeSnapshot(o *v1alpha2.VirtualDiskSnapshot, before types.UID) observed {
@@ -157,12 +158,12 @@ func (e *engine) tidy(ctx context.Context, s *scope) flow.Outcome {
 	return flow.Done()
 }
 
-// dropRestored deletes the claim that a snapshot was restored to, if it is there.
+// dropRestored deletes the claim that a snapshot was restored to, if it is there, also when the spec names another source now.
 func (e *engine) dropRestored(ctx context.Context, s *scope) error {
-	if !s.fromSnapshot() {
+	key := s.restoredClaim()
+	if key.Namespace == "" {
 		return nil
 	}
-	key := s.restoredClaim()
 	claim := &corev1.PersistentVolumeClaim{}
 	err := e.client.Get(ctx, key, claim)
 	if err == nil && claim.DeletionTimestamp.IsZero() && metav1.IsControlledBy(claim, s.object) {

@@ -161,3 +161,19 @@ func (w *world) anew(t *testing.T) {
 	snapshot.UID, snapshot.ResourceVersion = "anew", ""
 	w.create(t, snapshot)
 }
+
+// TestAnotherSourceLeavesNoClaim: what a snapshot was restored to goes when the image is made from something else.
+func TestAnotherSourceLeavesNoClaim(t *testing.T) {
+	image := madeFrom("VirtualDiskSnapshot", "root")
+	w := newWorld(t, append(snapshotOf("root"), image, classOf(storagev1.VolumeBindingImmediate))...)
+	w.run(t, image)
+	if w.restored(t) == nil {
+		t.Fatal("no claim is made")
+	}
+	image.Spec, image.Generation = httpImage().Spec, 2
+	w.update(t, image)
+	w.run(t, image)
+	if w.restored(t) != nil {
+		t.Error("the claim stays")
+	}
+}

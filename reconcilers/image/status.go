@@ -1,6 +1,7 @@
 package image
 
 import (
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -113,15 +114,13 @@ func judgeVolume(v volume) verdict {
 // interrupted is the verdict of a run that met an error of ours: what was known
 // stays, and an image that is not ready says what stopped it.
 func interrupted(s *scope, message string) verdict {
-	if s.imported() && s.wasLost() {
-		return verdict{v1alpha2.ImageLost, metav1.ConditionFalse, vicondition.ImageLost, message}
-	}
-	if s.imported() {
-		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
-	}
 	phase := s.old.Phase
 	if phase == "" {
 		phase = v1alpha2.ImagePending
+	}
+	before := meta.FindStatusCondition(s.old.Conditions, vicondition.ReadyType)
+	if before != nil && s.imported() {
+		return verdict{phase, before.Status, before.Reason, before.Message}
 	}
 	return verdict{phase, metav1.ConditionFalse, vicondition.ProvisioningNotStarted, message}
 }

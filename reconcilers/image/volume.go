@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
@@ -67,6 +68,7 @@ func (e *engine) chooseClass(ctx context.Context, s *scope) flow.Outcome {
 	}
 	s.class, s.classFound = pickClass(s.spec.PersistentVolumeClaim.StorageClassName, classes.Items)
 	if !s.classFound.ready {
+		announceClass(ctx, s)
 		return flow.Wait(s.classFound.reason, retryAfterQuota, "%s", s.classFound.message)
 	}
 	return flow.Done()
@@ -110,8 +112,10 @@ func (e *engine) fillVolume(ctx context.Context, s *scope) flow.Outcome {
 		flow.Emit(ctx, "DataSourceImportCompleted", "the image is on its volume")
 		return flow.Done()
 	case s.volume.stage == volumeDenied:
+		announceProblem(ctx, s)
 		return flow.Wait(vicondition.QuotaExceeded, retryAfterQuota, "%s", s.volume.message)
 	case s.volume.stage == volumeFails:
+		announceProblem(ctx, s)
 		return flow.Wait(vicondition.ProvisioningFailed, 0, "%s", s.volume.message)
 	}
 	return flow.Wait(vicondition.Provisioning, 0, "DataVolume %s is not complete", made.Name)
@@ -147,6 +151,7 @@ func (e *engine) makeVolume(ctx context.Context, s *scope) flow.Outcome {
 		case err == nil || apierrors.IsAlreadyExists(err):
 		case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
 			s.volume = volume{stage: volumeDenied, message: err.Error()}
+			announceProblem(ctx, s)
 			return flow.Wait(vicondition.QuotaExceeded, retryAfterQuota, "%s", err)
 		default:
 			return flow.Fail("VolumeNotCreated", fmt.Errorf("create %T %s: %w", obj, obj.GetName(), err))
@@ -220,6 +225,28 @@ func pointsOf(p cdiv1.DataVolumeProgress) float64 {
 		return 0
 	}
 	return points
+}
+
+// announceClass emits an event when the class is missing and the status does not
+// tell yet.
+func announceClass(ctx context.Context, s *scope) {
+	before := meta.FindStatusCondition(s.old.Conditions, vicondition.StorageClassReadyType)
+	if before == nil || before.Message != s.classFound.message {
+		flow.Warn(ctx, "VirtualImageStorageClassNotFound", "%s", s.classFound.message)
+	}
+}
+
+// announceProblem emits an event when the volume cannot be made or filled and the
+// status does not tell yet.
+func announceProblem(ctx context.Context, s *scope) {
+	before := meta.FindStatusCondition(s.old.Conditions, vicondition.ReadyType)
+	switch {
+	case before != nil && before.Message == s.volume.message:
+	case s.volume.stage == volumeDenied:
+		flow.Warn(ctx, "DataSourceQuotaExceed", "%s", s.volume.message)
+	default:
+		flow.Warn(ctx, "DataSourceImportFailed", "%s", s.volume.message)
+	}
 }
 
 func announceVolume(ctx context.Context, s *scope) {

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,6 +84,10 @@ func TestImageOnVolume(t *testing.T) {
 	if image.Status.Phase != v1alpha2.ImagePVCLost || said(image.Status.Conditions, "Ready") != "False PVCLost" {
 		t.Errorf("without its claim: %s, %q", image.Status.Phase, said(image.Status.Conditions, "Ready"))
 	}
+	verdict := interrupted(&scope{old: image.Status}, "the API server is away")
+	if verdict.phase != v1alpha2.ImagePVCLost || verdict.ready != metav1.ConditionFalse {
+		t.Errorf("an error of ours makes it %s, Ready %s", verdict.phase, verdict.ready)
+	}
 	w.create(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: volumeKey.Name}, Status: claim.Status})
 	w.run(t, image)
 	if image.Status.Phase != v1alpha2.ImageReady {
@@ -107,20 +112,21 @@ func TestVolumeProblems(t *testing.T) {
 		phase  v1alpha2.ImagePhase
 		ready  string
 		says   string
+		event  string
 	}{
-		"no default class": {image: onVolume(v1alpha2.StoragePersistentVolumeClaim, ""), phase: v1alpha2.ImagePending, ready: "False StorageClassNotReady", says: "no default"},
-		"no such class":    {image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "none"), phase: v1alpha2.ImagePending, ready: "False StorageClassNotReady", says: "none is not there"},
+		"no default class": {image: onVolume(v1alpha2.StoragePersistentVolumeClaim, ""), phase: v1alpha2.ImagePending, ready: "False StorageClassNotReady", says: "no default", event: "VirtualImageStorageClassNotFound"},
+		"no such class":    {image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "none"), phase: v1alpha2.ImagePending, ready: "False StorageClassNotReady", says: "none is not there", event: "VirtualImageStorageClassNotFound"},
 		"denied by a quota": {
 			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeBound, "ErrExceededQuota", "exceeded quota: small")),
-			phase: v1alpha2.ImagePending, ready: "False QuotaExceeded", says: "small",
+			phase: v1alpha2.ImagePending, ready: "False QuotaExceeded", says: "small", event: "DataSourceQuotaExceed",
 		},
 		"no claim": {
 			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeBound, "ErrClaimNotValid", "bad")),
-			phase: v1alpha2.ImageFailed, ready: "False ProvisioningFailed", says: "gets no claim: bad",
+			phase: v1alpha2.ImageFailed, ready: "False ProvisioningFailed", says: "gets no claim: bad", event: "DataSourceImportFailed",
 		},
 		"filling fails": {
 			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeRunning, "Error", "disk full")),
-			phase: v1alpha2.ImageFailed, ready: "False ProvisioningFailed", says: "disk full",
+			phase: v1alpha2.ImageFailed, ready: "False ProvisioningFailed", says: "disk full", event: "DataSourceImportFailed",
 		},
 	}
 	for name, c := range cases {
@@ -139,6 +145,13 @@ func TestVolumeProblems(t *testing.T) {
 				t.Errorf("%s, %q, want %s, %q", c.image.Status.Phase, said(c.image.Status.Conditions, "Ready"), c.phase, c.ready)
 			}
 			mentions(t, message(c.image.Status.Conditions, "Ready"), c.says)
+			events := strings.Join(w.recorder.Drain(), "\n")
+			if strings.Count(events, "Warning "+c.event+" ") != 1 {
+				t.Errorf("events %q, want one %s", events, c.event)
+			}
+			if w.run(t, c.image); len(w.recorder.Drain()) > 0 {
+				t.Error("the next run says it again")
+			}
 		})
 	}
 }

@@ -40,11 +40,13 @@ func (e *engine) resolveObject(ctx context.Context, s *scope) flow.Outcome {
 	}
 	s.content, s.sourceUID = found.content, found.uid
 	s.source = found.readiness
-	if !found.ready {
-		return flow.Wait(s.source.reason, 0, "%s", s.source.message)
-	}
-	if s.fromSnapshot() {
+	switch {
+	case s.fromSnapshot() && found.ready:
 		return e.restoreSnapshot(ctx, s, snapshot)
+	case s.fromSnapshot():
+		return e.readRestored(ctx, s)
+	case !found.ready:
+		return flow.Wait(s.source.reason, 0, "%s", s.source.message)
 	}
 	return flow.Done()
 }

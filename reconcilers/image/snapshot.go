@@ -74,6 +74,30 @@ func (e *engine) restoreSnapshot(ctx context.Context, s *scope, snapshot *v1alph
 	return flow.Done()
 }
 
+// readRestored goes on with the claim that a snapshot was restored to which is of no use any more: an import that failed is
+// tried again without it.
+func (e *engine) readRestored(ctx context.Context, s *scope) flow.Outcome {
+	key := s.restoredClaim()
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := e.client.Get(ctx, key, claim); client.IgnoreNotFound(err) != nil {
+		return flow.Fail("VolumeUnknown", fmt.Errorf("get claim %s: %w", key, err))
+	}
+	uid := ptr.Deref(s.old.SourceUID, "")
+	if !restoredFor(claim, s.origin.Key.Name, uid) {
+		return flow.Wait(s.source.reason, 0, "%s", s.source.message)
+	}
+	s.source, s.sourceUID = sourceReady(), types.UID(uid)
+	s.content = importer.Source{Volume: &importer.VolumeSource{Namespace: key.Namespace, Claim: key.Name}}
+	return flow.Done()
+}
+
+// restoredFor tells whether a claim holds all of a snapshot.
+func restoredFor(claim *corev1.PersistentVolumeClaim, snapshot, uid string) bool {
+	ref := claim.Spec.DataSourceRef
+	return claim.Status.Phase == corev1.ClaimBound && claim.DeletionTimestamp.IsZero() &&
+		uid != "" && claim.Annotations[restoredFrom] == uid && ref != nil && ref.Name == snapshot
+}
+
 // readable tells whether a claim is bound, or will be for whoever reads it.
 func (e *engine) readable(ctx context.Context, claim *corev1.PersistentVolumeClaim) (bool, error) {
 	if claim.Status.Phase == corev1.ClaimBound || claim.Spec.StorageClassName == nil {

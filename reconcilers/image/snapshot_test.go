@@ -177,3 +177,35 @@ func TestAnotherSourceLeavesNoClaim(t *testing.T) {
 		t.Error("the claim stays")
 	}
 }
+
+// TestARestoredSnapshotIsNeededNoMore: an import that failed goes on from the claim though the snapshot has gone meanwhile.
+func TestARestoredSnapshotIsNeededNoMore(t *testing.T) {
+	cases := map[string]struct {
+		bound bool
+		want  v1alpha2.ImagePhase
+	}{
+		"restored":             {true, v1alpha2.ImageReady},
+		"still being restored": {false, v1alpha2.ImagePending},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			image, objects := madeFrom("VirtualDiskSnapshot", "root"), snapshotOf("root")
+			w := newWorld(t, append(objects, image, classOf(storagev1.VolumeBindingImmediate))...)
+			w.run(t, image)
+			if c.bound {
+				w.bind(t)
+				w.runner.Set("u1", failure(importer.ErrRegistry))
+				w.run(t, image)
+			}
+			if err := w.client.Delete(t.Context(), objects[0]); err != nil {
+				t.Fatal(err)
+			}
+			w.runner.Set("u1", done())
+			w.shelf.Put("vi/team/debian:u1")
+			w.run(t, image)
+			if image.Status.Phase != c.want || ptr.Deref(image.Status.SourceUID, "") != "uid-root" {
+				t.Errorf("the image is %s of %q: %s", image.Status.Phase, ptr.Deref(image.Status.SourceUID, ""), message(image.Status.Conditions, "Ready"))
+			}
+		})
+	}
+}

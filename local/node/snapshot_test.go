@@ -103,6 +103,26 @@ func TestADiskOfARunningGuestIsSnapshotAndRestored(t *testing.T) {
 	}
 }
 
+// TestASnapshotWaitsForItsClass: one that was asked for before its class was there is taken when that comes.
+func TestASnapshotWaitsForItsClass(t *testing.T) {
+	w := newWorld(t)
+	w.dataVolume("data", "1Mi", cdiv1.DataVolumeSource{Blank: &cdiv1.DataVolumeBlankImage{}})
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "data"}}
+	await(w, claim, "bound", bound)
+	early := &snapshotv1.VolumeSnapshot{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "early"}}
+	early.Spec = snapshotv1.VolumeSnapshotSpec{
+		VolumeSnapshotClassName: ptr.To("late"), Source: snapshotv1.VolumeSnapshotSource{PersistentVolumeClaimName: &claim.Name},
+	}
+	must(t, w.client.Create(context.Background(), early))
+	await(w, w.snapshot("other", "data"), "ready, after the early one was looked at", usable)
+	must(t, w.client.Create(context.Background(), &snapshotv1.VolumeSnapshotClass{
+		ObjectMeta: metav1.ObjectMeta{Name: "late"}, Driver: "node.slipway.dev", DeletionPolicy: snapshotv1.VolumeSnapshotContentDelete,
+	}))
+	await(w, early, "ready", usable)
+	must(t, w.client.Delete(context.Background(), early))
+	w.awaitGone(early)
+}
+
 // TestADiskAtRestIsSnapshotAndRestored needs no guest: claims, snapshots, deletion in every order.
 func TestADiskAtRestIsSnapshotAndRestored(t *testing.T) {
 	w := newWorld(t)

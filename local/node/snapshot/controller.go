@@ -58,12 +58,13 @@ type Reconciler struct {
 // NewReconciler makes a reconciler.
 func NewReconciler(d Deps, jobs *job.Runner) *Reconciler { return &Reconciler{Deps: d, jobs: jobs} }
 
-// SetupWithManager watches snapshots, their contents, the claims that they are of or fill, and the news from copies.
+// SetupWithManager watches snapshots, their classes and contents, the claims that they are of or fill, and the news from copies.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named("node-snapshot").
 		For(&snapshotv1.VolumeSnapshot{}).
 		Watches(&snapshotv1.VolumeSnapshotContent{}, handler.EnqueueRequestsFromMapFunc(snapshotOf)).
+		Watches(&snapshotv1.VolumeSnapshotClass{}, handler.EnqueueRequestsFromMapFunc(r.unbound)).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.snapshotsOf)).
 		WatchesRawSource(source.Channel(r.jobs.Feed(mgr, newSnapshot), &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 2}).

@@ -45,3 +45,18 @@ func (r *Reconciler) snapshotsOf(ctx context.Context, obj client.Object) []recon
 	}
 	return out
 }
+
+// unbound are the snapshots that have no content yet: they may have waited for a class that has just come.
+func (r *Reconciler) unbound(ctx context.Context, _ client.Object) []reconcile.Request {
+	var all snapshotv1.VolumeSnapshotList
+	if err := r.Client.List(ctx, &all); err != nil {
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range all.Items {
+		if vs := &all.Items[i]; vs.Status == nil || vs.Status.BoundVolumeSnapshotContentName == nil {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(vs)})
+		}
+	}
+	return out
+}

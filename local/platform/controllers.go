@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,6 +94,8 @@ func (p *Platform) newManager(config *rest.Config) (ctrl.Manager, error) {
 		return nil, fmt.Errorf("open the controllers' log: %w", err)
 	}
 	ctrl.SetLogger(lazylog.Wrap(zap.New(zap.WriteTo(file))))
+	// HTTP servers complain of a client by the standard log: of the API server, too, while it knows the webhooks of the run before.
+	log.SetOutput(file)
 	scheme, err := setup.Scheme()
 	if err != nil {
 		return nil, err

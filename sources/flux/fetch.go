@@ -32,8 +32,7 @@ var (
 
 const (
 	// maxArchive is the size of the largest archive that is taken, in bytes.
-	maxArchive   = 256 << 20
-	maxRedirects = 5
+	maxArchive = 256 << 20
 	// timeout of one download.
 	timeout = time.Minute
 )
@@ -64,24 +63,11 @@ func WithTempDir(dir string) Option { return func(c *Client) { c.temp = dir } }
 func NewClient(policy egress.Policy, options ...Option) *Client {
 	transport := policy.Transport(nil, http.ProxyFromEnvironment)
 	transport.MaxResponseHeaderBytes = 64 << 10
-	c := &Client{http: &http.Client{Transport: transport, CheckRedirect: checkRedirect, Timeout: timeout}, most: maxArchive}
+	c := &Client{http: &http.Client{Transport: transport, CheckRedirect: egress.CheckRedirect, Timeout: timeout}, most: maxArchive}
 	for _, o := range options {
 		o(c)
 	}
 	return c
-}
-
-// errRedirect says that a redirect leads where we do not go.
-var errRedirect = errors.New("redirect is not followed")
-
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	switch {
-	case len(via) > maxRedirects:
-		return fmt.Errorf("%w: there are more than %d", errRedirect, maxRedirects)
-	case req.URL.Scheme != "https" && req.URL.Scheme != via[0].URL.Scheme:
-		return fmt.Errorf("%w: it leads from %s to %s", errRedirect, via[0].URL.Scheme, req.URL.Scheme)
-	}
-	return nil
 }
 
 // Fetch downloads an archive, checks its digest, and only then unpacks it.
@@ -164,7 +150,7 @@ func (a Archive) unreachable(err error) error {
 	switch {
 	case errors.Is(err, egress.ErrForbidden):
 		return a.errorf(ErrForbidden, "%s; where that is meant, whoever runs the controller opens a range with --allow-network", err)
-	case errors.Is(err, errRedirect):
+	case errors.Is(err, egress.ErrRedirect):
 		return a.errorf(ErrForbidden, "%s", err)
 	}
 	return a.errorf(ErrUnreachable, "%s", err)

@@ -3,8 +3,6 @@ package oci
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -19,12 +17,6 @@ import (
 
 // connections is how many registries are remembered, with their tokens.
 const connections = 256
-
-// maxRedirects of one request.
-const maxRedirects = 5
-
-// errRedirect says that a redirect leads where we do not go.
-var errRedirect = errors.New("redirect is not followed")
 
 // Client talks to registries. It remembers connections and tokens, and is safe for concurrent use.
 type Client struct {
@@ -107,7 +99,7 @@ func (c *Client) connect(r Remote, ref registry.Reference) (*auth.Client, error)
 		return nil, err
 	}
 	client := &auth.Client{
-		Client: &http.Client{Transport: c.metered(transport), CheckRedirect: checkRedirect},
+		Client: &http.Client{Transport: c.metered(transport), CheckRedirect: egress.CheckRedirect},
 		Cache:  auth.NewCache(),
 		Header: http.Header{"User-Agent": {"slipway"}},
 	}
@@ -140,18 +132,6 @@ func bounded(t *http.Transport) *http.Transport {
 	t.ResponseHeaderTimeout = time.Minute
 	t.MaxResponseHeaderBytes = 256 << 10
 	return t
-}
-
-// checkRedirect refuses a redirect from HTTPS to anything else. The addresses that redirects lead to are checked like any
-// other, and oras drops the credentials when they leave the registry.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	switch {
-	case len(via) > maxRedirects:
-		return fmt.Errorf("%w: there are more than %d", errRedirect, maxRedirects)
-	case req.URL.Scheme != "https" && req.URL.Scheme != via[0].URL.Scheme:
-		return fmt.Errorf("%w: it leads from %s to %s", errRedirect, via[0].URL.Scheme, req.URL.Scheme)
-	}
-	return nil
 }
 
 // URL of the repository, without credentials.

@@ -60,7 +60,7 @@ func classify(err error) (detail string, kind error) {
 		return ofStatus(response)
 	case errors.Is(err, auth.ErrBasicCredentialNotFound):
 		return "the registry wants credentials; name a Secret of type kubernetes.io/dockerconfigjson that has some for this host", ErrAuth
-	case errors.Is(err, egress.ErrForbidden), errors.Is(err, archive.ErrRefused), errors.Is(err, errRedirect):
+	case errors.Is(err, egress.ErrForbidden), errors.Is(err, archive.ErrRefused), errors.Is(err, egress.ErrRedirect):
 		return err.Error(), ErrRefused
 	case errors.Is(err, content.ErrMismatchedDigest), errors.Is(err, content.ErrTrailingData), errors.Is(err, content.ErrInvalidDescriptorSize):
 		return "the registry sent other content than the digest says: " + err.Error(), ErrRefused

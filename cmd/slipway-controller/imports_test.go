@@ -24,6 +24,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	testclock "k8s.io/utils/clock/testing"
@@ -75,9 +77,37 @@ func TestImports(t *testing.T) {
 		return nil
 	})
 
+	w.storageClasses()
 	w.upload(raw)
 	w.tenantLogsInAsReader(dvcr)
 	w.collected(dvcr)
+}
+
+// storageClasses asks for a class that the flags of execute allow to neither disks nor images.
+func (w world) storageClasses() {
+	w.Helper()
+	const other = "other"
+	disk := &v1alpha2.VirtualDisk{ObjectMeta: metav1.ObjectMeta{Namespace: "store", Name: other}}
+	disk.Spec.PersistentVolumeClaim = v1alpha2.VirtualDiskPersistentVolumeClaim{StorageClassName: ptr.To(other), Size: ptr.To(resource.MustParse("1Gi"))}
+	image := &v1alpha2.VirtualImage{ObjectMeta: metav1.ObjectMeta{Namespace: "store", Name: other}}
+	image.Spec.Storage, image.Spec.PersistentVolumeClaim.StorageClassName = v1alpha2.StoragePersistentVolumeClaim, ptr.To(other)
+	image.Spec.DataSource = v1alpha2.VirtualImageDataSource{Type: "HTTP", HTTP: &v1alpha2.HTTPSource{URL: "http://127.0.0.1:1/disk.raw"}}
+	for _, o := range []struct {
+		client.Object
+		conditions *[]metav1.Condition
+		allowed    string
+	}{{disk, &disk.Status.Conditions, ": disks, fast"}, {image, &image.Status.Conditions, ": images, more-images"}} {
+		must(w.T, w.client.Create(w.Context(), o.Object))
+		w.eventually("the class refused", func(ctx context.Context) error {
+			err := w.client.Get(ctx, client.ObjectKeyFromObject(o.Object), o.Object)
+			c := meta.FindStatusCondition(*o.conditions, "StorageClassReady")
+			if c == nil || c.Reason != "StorageClassNotReady" || !strings.HasSuffix(c.Message, o.allowed) {
+				return errors.Join(err, fmt.Errorf("StorageClassReady is %+v", c))
+			}
+			return err
+		})
+		must(w.T, w.client.Delete(w.Context(), o.Object))
+	}
 }
 
 // execute runs the controllers in a process of their own until the test ends or they are killed.
@@ -89,6 +119,8 @@ func (w world) execute(binary string) (kill func()) {
 		"--webhook-port", fmt.Sprint(o.webhookPort), "--webhook-cert-dir", o.certDir, "--registry", o.registryAddress, "--registry-keys",
 		"--importer-template", o.importerTemplate, "--registry-gc-schedule", o.garbageSchedule, "--allow-network", o.allowNetworks[0],
 		"--upload-bind-address", o.uploadBind, "--upload-advertise-address", o.uploadAdvertise,
+		"--virtual-disk-default-storage-class", "disks", "--virtual-disk-allowed-storage-classes", "fast",
+		"--virtual-image-default-storage-class", "images", "--virtual-image-allowed-storage-classes", "more-images",
 	)
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log

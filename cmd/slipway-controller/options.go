@@ -46,6 +46,9 @@ type options struct {
 	uploadURL       string
 	uploadAdvertise string
 
+	diskClasses  setup.StorageClasses
+	imageClasses setup.StorageClasses
+
 	addressRanges  []string
 	allowNetworks  []string
 	defaultAccount string
@@ -79,6 +82,10 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.uploadBind, "upload-bind-address", ":8082", `address where the leader receives uploads; "0" receives none`)
 	flags.StringVar(&o.uploadURL, "upload-url", "", "how users reach the Service "+uploads.Service+" from outside, such as https://uploads.example.com (default: its address in the cluster)")
 	flags.StringVar(&o.uploadAdvertise, "upload-advertise-address", "", "this pod's address, to which the leader leads the Service "+uploads.Service)
+	flags.StringVar(&o.diskClasses.Default, "virtual-disk-default-storage-class", "", "storage class of VirtualDisks that name none (default: the cluster's)")
+	flags.StringSliceVar(&o.diskClasses.Allowed, "virtual-disk-allowed-storage-classes", nil, "storage classes that VirtualDisks may have beside their default (default: all, where they have no default either)")
+	flags.StringVar(&o.imageClasses.Default, "virtual-image-default-storage-class", "", "storage class of VirtualImages that are kept on volumes and name none (default: the cluster's)")
+	flags.StringSliceVar(&o.imageClasses.Allowed, "virtual-image-allowed-storage-classes", nil, "storage classes that VirtualImages may have beside their default (default: all, where they have no default either)")
 	flags.StringSliceVar(&o.addressRanges, "address-range", nil, "range of machines' addresses in CIDR notation (default: that of the address controller)")
 	flags.StringSliceVar(&o.allowNetworks, "allow-network", nil, "range in CIDR notation that tenants' URLs may lead to although it is loopback, link-local or a metadata service")
 	flags.StringVar(&o.defaultAccount, "default-service-account", "", "ServiceAccount of Environments that name none (default: none; such Environments stall)")

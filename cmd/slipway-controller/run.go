@@ -46,6 +46,7 @@ func run(ctx context.Context, o *options) error {
 	}
 	chosen := setup.Options{
 		Stages: stages, StoreDir: filepath.Join(o.dataDir, "store"), Namespace: o.namespace,
+		DiskClasses: o.diskClasses, ImageClasses: o.imageClasses,
 		AddressRanges: o.addressRanges, Egress: policy, DefaultServiceAccount: o.defaultAccount,
 	}
 	if chosen.SignedBy, err = o.trust(); err != nil {

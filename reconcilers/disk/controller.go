@@ -21,6 +21,7 @@ import (
 	"slipway.dev/slipway/reconcilers/image/wake"
 	"slipway.dev/slipway/reconcilers/internal/census"
 	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/internal/storageclass"
 )
 
 const controllerName = "virtualdisk"
@@ -41,11 +42,8 @@ type Deps struct {
 	Metrics *flow.Metrics
 	// Registry takes the metrics of the kind; nil means none.
 	Registry prometheus.Registerer
-	// DefaultStorageClass is used by disks that name none; empty means the
-	// cluster's default.
-	DefaultStorageClass string
-	// AllowedStorageClasses are those that disks may use; empty means all.
-	AllowedStorageClasses []string
+	// Classes are those that disks may have, and the one of disks that name none.
+	Classes storageclass.Policy
 	// Login lets CDI pull from DVCR. It is copied into the namespace of the disk
 	// while that is filled.
 	Login intake.LoginOf
@@ -97,32 +95,30 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 
 // engine does the steps.
 type engine struct {
-	client         client.Client
-	secrets        client.Reader
-	quotas         client.Reader
-	desk           *intake.Desk
-	shelf          intake.Shelf
-	signedBy       []signatures.Trust
-	clock          clock.PassiveClock
-	defaultClass   string
-	allowedClasses []string
-	login          intake.LoginOf
-	authority      []byte
+	client    client.Client
+	secrets   client.Reader
+	quotas    client.Reader
+	desk      *intake.Desk
+	shelf     intake.Shelf
+	signedBy  []signatures.Trust
+	clock     clock.PassiveClock
+	classes   storageclass.Policy
+	login     intake.LoginOf
+	authority []byte
 }
 
 func newEngine(c client.Client, deps Deps) *engine {
 	return &engine{
-		client:         c,
-		secrets:        deps.Secrets,
-		quotas:         deps.Secrets,
-		desk:           deps.Desk,
-		shelf:          deps.Shelf,
-		signedBy:       deps.SignedBy,
-		clock:          deps.Clock,
-		defaultClass:   deps.DefaultStorageClass,
-		allowedClasses: deps.AllowedStorageClasses,
-		login:          deps.Login,
-		authority:      deps.Authority,
+		client:    c,
+		secrets:   deps.Secrets,
+		quotas:    deps.Secrets,
+		desk:      deps.Desk,
+		shelf:     deps.Shelf,
+		signedBy:  deps.SignedBy,
+		clock:     deps.Clock,
+		classes:   deps.Classes,
+		login:     deps.Login,
+		authority: deps.Authority,
 	}
 }
 

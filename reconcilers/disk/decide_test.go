@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/reconcilers/internal/storageclass"
 )
 
 func TestAttach(t *testing.T) {
@@ -60,37 +61,23 @@ func TestAttach(t *testing.T) {
 }
 
 func TestPickClass(t *testing.T) {
-	isDefault := func(age int) func(*storagev1.StorageClass) {
-		return func(c *storagev1.StorageClass) {
-			c.Annotations = map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}
-			c.CreationTimestamp = metav1.NewTime(start.Add(-time.Duration(age) * time.Hour))
-		}
-	}
-	leaving := func(c *storagev1.StorageClass) { c.DeletionTimestamp = ptr.To(metav1.NewTime(start)) }
-	classes := []storagev1.StorageClass{
-		*class("claimed"), *class("asked"), *class("module"), *class("old", isDefault(9)), *class("new", isDefault(1)), *class("leaving", leaving),
-	}
+	classes := []storagev1.StorageClass{*class("claimed"), *class("asked"), *class("module")}
+	policy := storageclass.Policy{Default: "module"}
 	tests := map[string]struct {
-		request classRequest
+		claimed string
+		asked   *string
 		want    string
 		problem string
 	}{
-		"claim's first":        {classRequest{claimed: "claimed", asked: ptr.To("asked"), fallback: "module"}, "claimed", ""},
-		"then the spec's":      {classRequest{asked: ptr.To("asked"), fallback: "module"}, "asked", ""},
-		"then the module's":    {classRequest{fallback: "module"}, "module", ""},
-		"empty is not named":   {classRequest{asked: ptr.To(""), fallback: "module"}, "module", ""},
-		"then the newest":      {classRequest{}, "new", ""},
-		"not there":            {classRequest{asked: ptr.To("fast")}, "", "storage class fast is not there"},
-		"claim's is gone":      {classRequest{claimed: "fast"}, "", "storage class fast of the disk's volume"},
-		"being deleted":        {classRequest{asked: ptr.To("leaving")}, "", "being deleted"},
-		"allowed":              {classRequest{asked: ptr.To("asked"), allowed: []string{"asked"}}, "asked", ""},
-		"not allowed":          {classRequest{asked: ptr.To("asked"), allowed: []string{"module"}}, "", "not allowed for disks; allowed are [module]"},
-		"claim's is not asked": {classRequest{claimed: "claimed", allowed: []string{"module"}}, "claimed", ""},
+		"claim's first":            {"claimed", ptr.To("module"), "claimed", ""},
+		"claim's is gone":          {"fast", nil, "", "storage class fast of the disk's volume"},
+		"then what is allowed":     {"", nil, "module", ""},
+		"not what is not allowed":  {"", ptr.To("asked"), "", "asked is not allowed"},
+		"claim's is not forbidden": {"claimed", ptr.To("asked"), "claimed", ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			test.request.classes = classes
-			got, problem := pickClass(test.request)
+			got, problem := pickClass(test.claimed, policy, storageclass.Request{Asked: test.asked, Classes: classes})
 			if (got == nil) != (test.want == "") || (got != nil && got.Name != test.want) {
 				t.Errorf("class is %v, want %q", got, test.want)
 			}
@@ -98,9 +85,6 @@ func TestPickClass(t *testing.T) {
 				t.Errorf("problem is %q, want %q", problem, test.problem)
 			}
 		})
-	}
-	if _, problem := pickClass(classRequest{}); !strings.Contains(problem, "no default one") {
-		t.Errorf("problem in a cluster without classes is %q", problem)
 	}
 }
 

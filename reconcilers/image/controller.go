@@ -19,6 +19,7 @@ import (
 	"slipway.dev/slipway/reconcilers/image/lineage"
 	"slipway.dev/slipway/reconcilers/image/wake"
 	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/internal/storageclass"
 )
 
 // Deps are the collaborators of the image controllers.
@@ -35,6 +36,9 @@ type Deps struct {
 	// its own.
 	Login     intake.LoginOf
 	Authority []byte
+	// Classes are those that images on volumes may have, and the one of images that
+	// name none.
+	Classes storageclass.Policy
 	// SignedBy says who must have signed every container image: somebody of each.
 	SignedBy []signatures.Trust
 	Clock    clock.PassiveClock
@@ -105,6 +109,7 @@ type engine struct {
 	shelf      intake.Shelf
 	dvcrLogin  intake.LoginOf
 	authority  []byte
+	classes    storageclass.Policy
 	signedBy   []signatures.Trust
 	clock      clock.PassiveClock
 	checkEvery time.Duration
@@ -123,6 +128,7 @@ func newEngine(c client.Client, deps Deps) *engine {
 		shelf:      deps.Shelf,
 		dvcrLogin:  deps.Login,
 		authority:  deps.Authority,
+		classes:    deps.Classes,
 		signedBy:   deps.SignedBy,
 		clock:      deps.Clock,
 		checkEvery: every,

@@ -66,7 +66,7 @@ func (e *engine) chooseClass(ctx context.Context, s *scope) flow.Outcome {
 	if err := e.client.List(ctx, &classes); err != nil {
 		return flow.Fail("StorageClassesUnknown", fmt.Errorf("list storage classes: %w", err))
 	}
-	s.class, s.classFound = pickClass(s.spec.PersistentVolumeClaim.StorageClassName, classes.Items)
+	s.class, s.classFound = pickClass(e.classes, storageclass.Request{Asked: s.spec.PersistentVolumeClaim.StorageClassName, Classes: classes.Items})
 	if !s.classFound.ready {
 		announceClass(ctx, s)
 		return flow.Wait(s.classFound.reason, retryAfterQuota, "%s", s.classFound.message)
@@ -74,21 +74,17 @@ func (e *engine) chooseClass(ctx context.Context, s *scope) flow.Outcome {
 	return flow.Done()
 }
 
-// pickClass chooses the class in the spec, or else the cluster's default.
-func pickClass(asked *string, classes []storagev1.StorageClass) (string, readiness) {
-	if asked == nil || *asked == "" {
-		class := storageclass.Default(classes)
-		if class == nil {
-			return "", notReady(vicondition.StorageClassNotFound, "no storage class is named in the image, and the cluster has no default one; set spec.persistentVolumeClaim.storageClassName")
-		}
-		asked = &class.Name
+// pickClass says with DVP's words what the policy chooses.
+func pickClass(policy storageclass.Policy, r storageclass.Request) (string, readiness) {
+	class, problem := policy.Choose(r)
+	switch {
+	case problem == nil:
+		return class.Name, readiness{known: true, ready: true, reason: vicondition.StorageClassReady}
+	case problem.NotFound:
+		return "", notReady(vicondition.StorageClassNotFound, "%s", problem.Message)
+	default:
+		return "", notReady(vicondition.StorageClassNotReady, "%s", problem.Message)
 	}
-	for _, class := range classes {
-		if class.Name == *asked && class.DeletionTimestamp.IsZero() {
-			return class.Name, readiness{known: true, ready: true, reason: vicondition.StorageClassReady}
-		}
-	}
-	return "", notReady(vicondition.StorageClassNotFound, "storage class %s is not there; create it, or name another in spec.persistentVolumeClaim.storageClassName", *asked)
 }
 
 // fillVolume sets volume: it makes the DataVolume of an image that is in DVCR,
@@ -231,6 +227,9 @@ func pointsOf(p cdiv1.DataVolumeProgress) float64 {
 // tell yet.
 func announceClass(ctx context.Context, s *scope) {
 	before := meta.FindStatusCondition(s.old.Conditions, vicondition.StorageClassReadyType)
+	if s.classFound.reason != vicondition.StorageClassNotFound {
+		return
+	}
 	if before == nil || before.Message != s.classFound.message {
 		flow.Warn(ctx, "VirtualImageStorageClassNotFound", "%s", s.classFound.message)
 	}

@@ -25,6 +25,7 @@ import (
 	"slipway.dev/slipway/reconcilers/image/intake/intaketest"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
+	"slipway.dev/slipway/reconcilers/internal/storageclass"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -41,6 +42,8 @@ type world struct {
 	authority []byte
 	// signedBy says who must have signed every container image.
 	signedBy []signatures.Trust
+	// classes are those that images on volumes may have.
+	classes  storageclass.Policy
 	images   reconcile.Reconciler
 	clusters reconcile.Reconciler
 }
@@ -75,7 +78,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 
 // restart is what a new process knows: nothing but what lies outside of it.
 func (w *world) restart() {
-	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: func(string) intake.Login { return intake.Login{Username: "reader", Password: "secret"} }, Authority: w.authority, SignedBy: w.signedBy, Clock: w.clock})
+	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: func(string) intake.Login { return intake.Login{Username: "reader", Password: "secret"} }, Authority: w.authority, SignedBy: w.signedBy, Classes: w.classes, Clock: w.clock})
 	deps := flow.Deps{Client: w.client, Recorder: w.recorder, Clock: w.clock}
 	w.images = reconciler(virtualImage(), e, deps)
 	w.clusters = reconciler(clusterVirtualImage(), e, deps)

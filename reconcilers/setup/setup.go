@@ -20,6 +20,7 @@ import (
 	"slipway.dev/slipway/reconcilers/image"
 	"slipway.dev/slipway/reconcilers/image/intake"
 	"slipway.dev/slipway/reconcilers/internal/flow"
+	"slipway.dev/slipway/reconcilers/internal/storageclass"
 	"slipway.dev/slipway/reconcilers/machine"
 	"slipway.dev/slipway/reconcilers/operation"
 	"slipway.dev/slipway/reconcilers/receiver"
@@ -54,6 +55,9 @@ const (
 // Stages are all stages.
 var Stages = []Stage{GitOps, Virtualization}
 
+// StorageClasses says which classes volumes of one kind may have.
+type StorageClasses = storageclass.Policy
+
 // Options are what the binaries choose.
 type Options struct {
 	// Stages to run; empty means all.
@@ -80,6 +84,9 @@ type Options struct {
 	// SignedBy says who must have signed every container image that is imported:
 	// somebody of each. Objects may ask for more.
 	SignedBy []signatures.Trust
+	// DiskClasses and ImageClasses are the storage classes that VirtualDisks, and
+	// images on volumes, may have.
+	DiskClasses, ImageClasses StorageClasses
 	// EndOnReset starts a guest that resets itself anew, so that pending changes
 	// take effect. Stock KubeVirt needs its feature gate RebootPolicy for that.
 	EndOnReset bool
@@ -161,13 +168,13 @@ func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 		func() error {
 			return image.SetupWithManager(mgr, image.Deps{
 				Desk: desk, Shelf: shelf, Login: o.Login, Authority: o.RegistryAuthority, SignedBy: o.SignedBy,
-				Clock: c, Metrics: m, Registry: metrics.Registry,
+				Classes: o.ImageClasses, Clock: c, Metrics: m, Registry: metrics.Registry,
 			})
 		},
 		func() error {
 			return disk.SetupWithManager(mgr, disk.Deps{
 				Desk: desk, Shelf: shelf, Login: o.Login, Authority: o.RegistryAuthority, SignedBy: o.SignedBy,
-				Clock: c, Metrics: m, Registry: metrics.Registry,
+				Classes: o.DiskClasses, Clock: c, Metrics: m, Registry: metrics.Registry,
 			})
 		},
 		func() error {

@@ -51,12 +51,12 @@ func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalidSource, err)
 	}
 	t.tag = tag
-	info, err := disk.Inspect(ctx, t.repo, tag)
+	stored, err := Stored(ctx, t.repo, tag)
 	switch {
-	case err == nil:
-		return resultOf(info, 0), t.cleanUp()
-	case !errors.Is(err, errdef.ErrNotFound) && errors.Is(err, disk.ErrTarget):
-		return nil, classify(err)
+	case err != nil:
+		return nil, err
+	case stored != nil:
+		return stored, t.cleanUp()
 	}
 	if t.job.Source.Upload != nil {
 		return t.runUpload(ctx)
@@ -65,6 +65,19 @@ func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
 		return t.mountArtifact(ctx, registry)
 	}
 	return t.runSource(ctx)
+}
+
+// Stored is the result of an import that has left its artifact under a tag; nil when there is none, or none that can be read.
+func Stored(ctx context.Context, repo *remote.Repository, tag string) (*Result, error) {
+	info, err := disk.Inspect(ctx, repo, tag)
+	switch {
+	case err == nil:
+		return resultOf(info, 0), nil
+	case !errors.Is(err, errdef.ErrNotFound) && errors.Is(err, disk.ErrTarget):
+		return nil, classify(err)
+	default:
+		return nil, nil
+	}
 }
 
 func (t *task) runSource(ctx context.Context) (*Result, error) {

@@ -146,6 +146,7 @@ func reconciler[O client.Object](k kind[O], e *engine, deps flow.Deps) *flow.Rec
 		Steps: []flow.Step[*scope]{
 			{Name: "restart", Do: e.restart},
 			{Name: "users", Do: e.findUsers},
+			{Name: "content", Do: e.findContent},
 			{Name: "source", Do: e.resolveSource},
 			{Name: "class", Do: e.chooseClass},
 			{Name: "import", Do: e.importContent},

@@ -43,6 +43,9 @@ func (c *checks) forget(uid types.UID) {
 // While DVCR does not answer nothing is known, and nothing changes.
 func (e *engine) checkPresence(ctx context.Context, s *scope) flow.Outcome {
 	uid := s.object.GetUID()
+	if s.imported() {
+		e.desk.Settle(string(uid))
+	}
 	if s.onVolume() {
 		return flow.Done() // the volume counts
 	}
@@ -50,7 +53,6 @@ func (e *engine) checkPresence(ctx context.Context, s *scope) flow.Outcome {
 		e.checks.done(uid, s.now)
 		return flow.Done()
 	}
-	e.desk.Settle(string(uid))
 	s.lost = s.wasLost()
 	if !e.checks.due(uid, s.now, e.interval(s)) {
 		return flow.Done()

@@ -52,7 +52,8 @@ type scope struct {
 	// restoring is set by "source": what the storage is doing to make a snapshot
 	// readable; empty when there is nothing to wait for.
 	restoring string
-	// transfer is set by "import"; nil when the image was imported before.
+	// transfer is set by "content" or "import"; nil when the image was imported
+	// before.
 	transfer *intake.Transfer
 	// lost is set by "presence".
 	lost bool

@@ -15,10 +15,10 @@ import (
 	"slipway.dev/slipway/reconcilers/refuse"
 )
 
-// resolveSource sets source and content. An image that was imported needs its
+// resolveSource sets source and content. An image that is in DVCR needs its
 // source no more.
 func (e *engine) resolveSource(ctx context.Context, s *scope) flow.Outcome {
-	if s.imported() {
+	if s.imported() || s.transfer != nil {
 		s.source = sourceReady()
 		return flow.Done()
 	}

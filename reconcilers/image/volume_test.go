@@ -1,6 +1,8 @@
 package image
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,9 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 )
 
 func class(name string, isDefault bool) *storagev1.StorageClass {
@@ -158,5 +162,82 @@ func TestVolumeProblems(t *testing.T) {
 				t.Error("the next run says it again")
 			}
 		})
+	}
+}
+
+// TestVolumeIsFilledFromDVCR has the volume of an image fail, its source go and the process end: what is in DVCR is enough to
+// go on, and nothing is asked for twice.
+func TestVolumeIsFilledFromDVCR(t *testing.T) {
+	snapshot := snapshotOf("source")
+	login := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "login"},
+		Data:       map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{}}`)},
+	}
+	tests := map[string]struct {
+		image  *v1alpha2.VirtualImage
+		source client.Object
+		others []client.Object
+	}{
+		"VirtualDisk":         {madeFrom(v1alpha2.ObjectRefVirtualDisk, "source"), sourceDisk("Ready"), nil},
+		"VirtualImage":        {madeFrom(v1alpha2.ObjectRefVirtualImage, "source"), sourceImage("Ready", nil), nil},
+		"VirtualDiskSnapshot": {madeFrom(v1alpha2.ObjectRefVirtualDiskSnapshot, "source"), snapshot[0], []client.Object{snapshot[1], classOf(storagev1.VolumeBindingWaitForFirstConsumer)}},
+		"ContainerImage":      {containerImage("login"), login, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			test.image.Spec.Storage = v1alpha2.StoragePersistentVolumeClaim
+			test.image.Spec.PersistentVolumeClaim.StorageClassName = ptr.To("slow")
+			w := newWorld(t, append(test.others, test.source, test.image, class("slow", false))...)
+			w.runner.Set("u1", done())
+			w.shelf.Put("vi/team/debian:u1")
+			w.run(t, test.image)
+			volume := &cdiv1.DataVolume{}
+			w.get(t, volume)
+			volume.Status = cdiv1.DataVolumeStatus{RestartCount: 1, Conditions: []cdiv1.DataVolumeCondition{{Type: cdiv1.DataVolumeRunning, Status: corev1.ConditionFalse, Message: "disk full"}}}
+			w.updateStatus(t, volume)
+			w.run(t, test.image)
+			if said(test.image.Status.Conditions, "Ready") != "False ProvisioningFailed" {
+				t.Fatalf("with a volume that fails the image is %s: %s", said(test.image.Status.Conditions, "Ready"), message(test.image.Status.Conditions, "Ready"))
+			}
+			if err := w.client.Delete(t.Context(), test.source); err != nil {
+				t.Fatal(err)
+			}
+			w.runner.Forget("u1")
+			w.runner.Calls()
+			w.restart()
+			w.run(t, test.image)
+			mentions(t, message(test.image.Status.Conditions, "Ready"), "disk full")
+			volume.Status = cdiv1.DataVolumeStatus{Phase: cdiv1.Succeeded}
+			w.updateStatus(t, volume)
+			w.create(t, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: volumeKey.Name}, Status: corev1.PersistentVolumeClaimStatus{Phase: corev1.ClaimBound}})
+			w.run(t, test.image)
+			if test.image.Status.Phase != v1alpha2.ImageReady || said(test.image.Status.Conditions, "DatasourceReady") != "True DatasourceReady" {
+				t.Errorf("in the end the image is %s: %s", test.image.Status.Phase, message(test.image.Status.Conditions, "Ready"))
+			}
+			if calls := w.runner.Calls(); slices.Contains(calls, "start u1") {
+				t.Errorf("it was imported again: %v", calls)
+			}
+		})
+	}
+}
+
+// TestContentThatIsGone is imported again: a status alone fills no volume.
+func TestContentThatIsGone(t *testing.T) {
+	image := onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow")
+	w := newWorld(t, image, class("slow", false))
+	w.runner.Set("u1", done())
+	w.run(t, image)
+	w.runner.Forget("u1")
+	w.restart()
+	w.run(t, image)
+	if _, asked := w.runner.Job("u1"); !asked {
+		t.Errorf("nothing is imported, the image is %s", said(image.Status.Conditions, "Ready"))
+	}
+	w.shelf.Break(errors.New("DVCR is away"))
+	w.shelf.Put("vi/team/debian:u1")
+	w.runner.Forget("u1")
+	_, _ = flowtest.Reconcile(t, w.client, w.images, image) // it fails, and is tried again
+	if _, asked := w.runner.Job("u1"); asked {
+		t.Error("it is imported again although nobody knows whether it is there")
 	}
 }

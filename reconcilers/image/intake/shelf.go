@@ -8,6 +8,8 @@ import (
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote"
+
+	"slipway.dev/slipway/dvcr/importer"
 )
 
 // Shelf is DVCR as reconcilers see it: artifacts under names such as
@@ -17,6 +19,9 @@ type Shelf interface {
 	Address() string
 	// Has tells whether an artifact is there.
 	Has(ctx context.Context, name string) (bool, error)
+	// Find is the result of the import of an artifact, which tells its sizes; nil
+	// when it is not there, or not to be read.
+	Find(ctx context.Context, name string) (*importer.Result, error)
 	// Remove takes an artifact away; one that is not there is no error.
 	Remove(ctx context.Context, name string) error
 }
@@ -48,6 +53,18 @@ func (s shelf) Has(ctx context.Context, name string) (bool, error) {
 		return false, fmt.Errorf("look for %s in DVCR: %w", name, err)
 	}
 	return true, nil
+}
+
+func (s shelf) Find(ctx context.Context, name string) (*importer.Result, error) {
+	repository, tag, err := s.split(name)
+	if err != nil {
+		return nil, err
+	}
+	found, err := importer.Stored(ctx, repository, tag)
+	if err != nil {
+		return nil, fmt.Errorf("read %s in DVCR: %w", name, err)
+	}
+	return found, nil
 }
 
 // Remove deletes the manifest under the tag. A repository belongs to one object,

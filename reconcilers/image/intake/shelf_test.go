@@ -1,11 +1,13 @@
 package intake_test
 
 import (
+	"bytes"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
 
+	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/registry"
 	"slipway.dev/slipway/reconcilers/image/intake"
 )
@@ -31,6 +33,16 @@ func TestShelfOnARealRegistry(t *testing.T) {
 		if got, err := shelf.Has(t.Context(), name); err != nil || got != want {
 			t.Errorf("Has(%s) = %t, %v, want %t", name, got, err, want)
 		}
+	}
+	if found, err := shelf.Find(t.Context(), "vi/team/debian:u1"); err != nil || found != nil {
+		t.Errorf("what is no disk is found: %+v, %v", found, err)
+	}
+	if found, err := shelf.Find(t.Context(), "vi/team/debian:u3"); err != nil || found != nil {
+		t.Errorf("what is not there is found: %+v, %v", found, err)
+	}
+	pushDisk(t, server.Client(), "vi/team/real", "u1")
+	if found, err := shelf.Find(t.Context(), "vi/team/real:u1"); err != nil || found == nil || found.VirtualSize != 1<<20 || found.Format != "raw" {
+		t.Errorf("a disk is found as %+v, %v", found, err)
 	}
 	for _, name := range []string{"vi/team/debian:u1", "vi/team/debian:u1", "vi/team/other:u1"} {
 		if err := shelf.Remove(t.Context(), name); err != nil {
@@ -72,6 +84,20 @@ func put(t *testing.T, client *registry.Client, repository, tag string) {
 		t.Fatal(err)
 	}
 	if err := target.Tag(t.Context(), manifest, tag); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// pushDisk stores an empty disk of 1 MiB under a tag.
+func pushDisk(t *testing.T, client *registry.Client, repository, tag string) {
+	t.Helper()
+	target, err := client.Repository(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := disk.NewStream(bytes.NewReader(make([]byte, 1<<20)), 1<<20)
+	describe := func() disk.SourceConfig { return disk.SourceConfig{Format: "raw"} }
+	if _, err := disk.Push(t.Context(), source, target, tag, disk.PushOptions{Describe: describe}); err != nil {
 		t.Fatal(err)
 	}
 }

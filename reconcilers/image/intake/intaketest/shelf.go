@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"slipway.dev/slipway/dvcr/importer"
 )
 
 // Shelf is an intake.Shelf in memory.
@@ -61,6 +63,16 @@ func (s *Shelf) Has(_ context.Context, name string) (bool, error) {
 	defer s.mu.Unlock()
 	s.looks++
 	return s.names[name], s.err
+}
+
+// Find implements intake.Shelf: every artifact is a disk of 4 GiB.
+func (s *Shelf) Find(_ context.Context, name string) (*importer.Result, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil || !s.names[name] {
+		return nil, s.err
+	}
+	return &importer.Result{Format: "qcow2", VirtualSize: 4 << 30, StoredSize: 30 << 20}, nil
 }
 
 // Remove implements intake.Shelf.

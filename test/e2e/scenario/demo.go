@@ -13,6 +13,7 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/test/e2e/compare"
 )
 
 const (
@@ -38,6 +39,8 @@ type Demo struct {
 	Expose func(t *testing.T, url string) string
 	// KillControllers ends them with SIGKILL; Recover returns when they are at work again.
 	KillControllers, Recover func(t *testing.T)
+	// Verdict judges what the engine writes of a machine; nil where nobody knows what that has to be.
+	Verdict compare.Verdict
 }
 
 // Key names an object of the demo.

@@ -16,6 +16,7 @@ import (
 
 	"slipway.dev/slipway/api/gitops/v1alpha1"
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/test/e2e/compare"
 )
 
 // ControllersKilled looks whether the guest runs on.
@@ -48,6 +49,7 @@ func (d *Demo) GuestKilled(t *testing.T, kill func(t *testing.T)) {
 	})
 	d.HealthyAt(t, "")
 	d.DataIsThere(t)
+	d.Recorded(t, compare.CrashedAndBack, "web")
 }
 
 // KilledDuringApply kills the controllers as soon as the first of many objects is there, and looks whether the end is the same.

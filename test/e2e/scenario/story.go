@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/test/e2e/compare"
 )
 
 const precious = "precious"
@@ -22,6 +23,7 @@ func (d *Demo) Booted(t *testing.T) {
 		t.Errorf("first boot wrote %q, want %q", got, want)
 	}
 	d.Guest(t, "echo "+precious+" > /data/precious && sync")
+	d.Recorded(t, compare.Running, "web")
 }
 
 // MoreCores asks for a core more in Git, which is planned as a restart and waits for approval.
@@ -58,6 +60,7 @@ func (d *Demo) Restarted(t *testing.T) {
 		return err
 	})
 	d.HealthyAt(t, "")
+	d.Recorded(t, compare.Restarted, "web")
 }
 
 // Removed takes the manifest of the machine away, which goes, and then that of its disk, which stays.

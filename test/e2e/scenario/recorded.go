@@ -1,0 +1,111 @@
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	virtv1 "kubevirt.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/test/e2e/compare"
+)
+
+// Recorded waits until the engine has written of a machine what it is known to write at a point.
+func (d *Demo) Recorded(t *testing.T, at compare.Point, machine string) {
+	t.Helper()
+	if d.Verdict == nil {
+		return
+	}
+	Eventually(t, Patience, "what the engine writes of "+machine+" is known", func(ctx context.Context) error {
+		seen, err := d.objects(ctx, machine)
+		if err == nil {
+			err = d.Verdict(at, seen)
+		}
+		if errors.Is(err, compare.ErrNotRecorded) {
+			t.Logf("not compared: %v", err)
+			return nil
+		}
+		return err
+	})
+}
+
+// objects reads what the engine keeps of a machine.
+func (d *Demo) objects(ctx context.Context, machine string) (compare.Objects, error) {
+	var o compare.Objects
+	var err error
+	if o.Machine, err = read(ctx, d.Client, machine, &virtv1.VirtualMachine{}); err != nil {
+		return o, err
+	}
+	o.Instance, err = read(ctx, d.Client, machine, &virtv1.VirtualMachineInstance{})
+	if client.IgnoreNotFound(err) != nil {
+		return o, err
+	}
+	if err != nil {
+		o.Instance = nil
+	}
+	o.Claims = compare.Claims{}
+	for _, volume := range o.Machine.Spec.Template.Spec.Volumes {
+		if volume.PersistentVolumeClaim == nil {
+			continue
+		}
+		o.Claims[volume.Name], err = read(ctx, d.Client, volume.PersistentVolumeClaim.ClaimName, &corev1.PersistentVolumeClaim{})
+		if err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// nowhere is a machine that no node takes. It boots from an image, so that it waits for nothing else.
+const nowhere = `apiVersion: virtualization.deckhouse.io/v1alpha2
+kind: VirtualMachine
+metadata:
+  name: nowhere
+spec:
+  virtualMachineClassName: generic
+  runPolicy: AlwaysOn
+  nodeSelector:
+    example.com/nowhere: "true"
+  cpu:
+    cores: 1
+    coreFraction: 20%
+  memory:
+    size: 128Mi
+  blockDeviceRefs:
+  - kind: VirtualImage
+    name: sample
+`
+
+// Nowhere pushes a machine that no node can hold, looks whether the user is told, and takes it back.
+func (d *Demo) Nowhere(t *testing.T) {
+	d.Repository.Write(t, "nowhere.yaml", nowhere)
+	d.Repository.Push(t, "Ask for a node that is not there")
+	defer func() { d.HealthyAt(t, d.Repository.Revert(t, "HEAD")) }()
+	d.IsTold(t, Machine, "nowhere", "Running", "Unschedulable")
+	d.Recorded(t, compare.Unschedulable, "nowhere")
+}
+
+// PoweredOff has the guest power itself off: it stays so until somebody starts it.
+func (d *Demo) PoweredOff(t *testing.T) {
+	d.Boots(t)
+	_, _ = d.Run(t.Context(), "poweroff") // the connection may go before its answer
+	Eventually(t, BootTime, "the machine is stopped", func(ctx context.Context) error {
+		machine, err := d.Machine(ctx)
+		if err == nil && machine.Status.Phase != v1alpha2.MachineStopped {
+			err = fmt.Errorf("phase %s: %+v", machine.Status.Phase, machine.Status.Conditions)
+		}
+		return err
+	})
+	d.Recorded(t, compare.PoweredOff, "web")
+	Must(t, d.Client.Create(t.Context(), &v1alpha2.VirtualMachineOperation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, GenerateName: "web-"},
+		Spec:       v1alpha2.VirtualMachineOperationSpec{Type: v1alpha2.OperationStart, VirtualMachineName: "web"},
+	}))
+	d.DataIsThere(t)
+	d.HealthyAt(t, "")
+}

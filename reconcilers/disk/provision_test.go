@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/dvcr/importer"
@@ -398,6 +399,63 @@ func TestFirstConsumer(t *testing.T) {
 	w.run(t, vd)
 	if vd.Status.Phase != v1alpha2.DiskWaitForFirstConsumer {
 		t.Errorf("phase is %s, want WaitForFirstConsumer until CDI goes on", vd.Status.Phase)
+	}
+}
+
+// TestAnOriginThatIsDeletedBeforeTheFirstConsumer is kept for the disk that waits, and is for no other.
+func TestAnOriginThatIsDeletedBeforeTheFirstConsumer(t *testing.T) {
+	image, cluster, snapshot := readyImage(), &v1alpha2.ClusterVirtualImage{}, nightly()
+	cluster.Name, cluster.UID = "debian", "image"
+	cluster.Status = v1alpha2.ClusterVirtualImageStatus{Phase: v1alpha2.ImageReady, Size: image.Status.Size}
+	cluster.Status.Target.RegistryURL = image.Status.Target.RegistryURL
+	tests := map[v1alpha2.ObjectRefKind]struct {
+		origin client.Object
+		leaves func()
+		others []client.Object
+	}{
+		"VirtualImage":        {image, func() { image.Status.Phase = v1alpha2.ImageTerminating }, nil},
+		"ClusterVirtualImage": {cluster, func() { cluster.Status.Phase = v1alpha2.ImageTerminating }, nil},
+		"VirtualDiskSnapshot": {snapshot[0], func() { snapshot[0].(*v1alpha2.VirtualDiskSnapshot).Status.Phase = v1alpha2.SnapshotTerminating }, snapshot[1:]},
+	}
+	for kind, test := range tests {
+		t.Run(string(kind), func(t *testing.T) {
+			origin := test.origin
+			origin.SetFinalizers([]string{"test/held"})
+			late := class("fast", func(c *storagev1.StorageClass) {
+				c.VolumeBindingMode = ptr.To(storagev1.VolumeBindingWaitForFirstConsumer)
+			})
+			vd, second := diskFrom(kind, origin.GetName(), ""), diskFrom(kind, origin.GetName(), "")
+			second.Name, second.UID = "second", "u2"
+			for _, o := range []*v1alpha2.VirtualDisk{vd, second} {
+				o.Spec.PersistentVolumeClaim.StorageClassName = ptr.To("fast")
+			}
+			w := newWorld(t, append(test.others, origin, late, vd, second)...)
+			w.run(t, vd)
+			if err := w.client.Delete(t.Context(), origin); err != nil {
+				t.Fatal(err)
+			}
+			for _, terminating := range []bool{false, true} {
+				if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(origin), origin); err != nil {
+					t.Fatal(err)
+				}
+				if terminating {
+					test.leaves()
+					if err := w.client.Status().Update(t.Context(), origin); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.run(t, vd)
+				w.run(t, second)
+				if vd.Status.Phase != v1alpha2.DiskWaitForFirstConsumer || second.Status.Phase != v1alpha2.DiskPending {
+					t.Fatalf("the disk is %s: %s; the one that has not begun %s", vd.Status.Phase, message(vd, "Ready"), second.Status.Phase)
+				}
+			}
+			w.create(t, machine("web", v1alpha2.MachinePending))
+			w.run(t, vd)
+			if w.volume(t) == nil && w.claim(t) == nil {
+				t.Errorf("nothing is made for the machine: %s", message(vd, "Ready"))
+			}
+		})
 	}
 }
 

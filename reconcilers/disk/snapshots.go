@@ -86,11 +86,21 @@ func (e *engine) resolveSnapshot(ctx context.Context, s *scope, name string) flo
 	case !found:
 		s.source = source{missing: true, readiness: snapshotNotReady("VirtualDiskSnapshot %s is not there; create it, or correct the data source", name)}
 		return flow.Done()
-	case snapshot.Status.Phase != v1alpha2.SnapshotReady || !snapshot.DeletionTimestamp.IsZero():
+	case !s.restorable(&snapshot):
 		s.source = source{readiness: snapshotNotReady("VirtualDiskSnapshot %s is not ready, its phase is %q", name, snapshot.Status.Phase)}
 		return flow.Done()
 	}
 	return e.readVolumeSnapshot(ctx, s, &snapshot)
+}
+
+// restorable tells whether the disk can be made from a snapshot. One that is being
+// deleted is for the disk only that was being made from it before.
+func (s *scope) restorable(snapshot *v1alpha2.VirtualDiskSnapshot) bool {
+	before := snapshot.UID == s.filledBefore()
+	if before && snapshot.Status.Phase == v1alpha2.SnapshotTerminating {
+		return true
+	}
+	return snapshot.Status.Phase == v1alpha2.SnapshotReady && (before || snapshot.DeletionTimestamp.IsZero())
 }
 
 func snapshotNotReady(format string, args ...any) readiness {

@@ -9,11 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/reconcilers/image/intake"
+	"slipway.dev/slipway/reconcilers/image/lineage"
 	"slipway.dev/slipway/reconcilers/internal/flow"
 	"slipway.dev/slipway/reconcilers/refuse"
 )
@@ -110,7 +112,7 @@ func (e *engine) resolveObject(ctx context.Context, s *scope, ref *v1alpha2.Virt
 	if err != nil {
 		return flow.Fail("ImageUnknown", err)
 	}
-	s.source = sourceOfImage(ref, image)
+	s.source = sourceOfImage(ref, image, s.filledBefore())
 	return flow.Done()
 }
 
@@ -150,9 +152,20 @@ func (e *engine) clusterVirtualImage(ctx context.Context, key types.NamespacedNa
 	}, nil
 }
 
+// filledBefore is the object that the disk was being made from before this run,
+// empty when it was not. That object is kept for the disk until its volume is
+// filled.
+func (s *scope) filledBefore() types.UID {
+	if !lineage.Fills(s.disk) {
+		return ""
+	}
+	return types.UID(ptr.Deref(s.old.SourceUID, ""))
+}
+
 // sourceOfImage decides whether a disk can be made from an image; nil means that
-// the image is not there.
-func sourceOfImage(ref *v1alpha2.VirtualDiskObjectRef, image *observedImage) source {
+// the image is not there. One that is being deleted is for the disk only that was
+// being made from it before.
+func sourceOfImage(ref *v1alpha2.VirtualDiskObjectRef, image *observedImage, before types.UID) source {
 	notFound, notReady := vdcondition.ImageNotFound, vdcondition.ImageNotReady
 	if ref.Kind == v1alpha2.ObjectRefClusterVirtualImage {
 		notFound, notReady = vdcondition.ClusterImageNotFound, vdcondition.ClusterImageNotReady
@@ -161,7 +174,8 @@ func sourceOfImage(ref *v1alpha2.VirtualDiskObjectRef, image *observedImage) sou
 	if image == nil {
 		return source{missing: true, readiness: readiness{known: true, reason: notFound, message: name + " is not there; create it, or correct the data source"}}
 	}
-	if image.phase != v1alpha2.ImageReady || image.deleting {
+	kept := image.uid == before && image.phase == v1alpha2.ImageTerminating
+	if !kept && (image.phase != v1alpha2.ImageReady || image.deleting && image.uid != before) {
 		return source{readiness: readiness{known: true, reason: notReady, message: fmt.Sprintf("%s is not ready, its phase is %s", name, phaseOr(image.phase))}}
 	}
 	unpacked, err := strconv.ParseInt(image.unpacked, 10, 64)

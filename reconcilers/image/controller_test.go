@@ -517,11 +517,12 @@ func TestDeletionWaitsForUsers(t *testing.T) {
 		user users
 		held bool
 	}{
-		"running machine": {users{machines: []types.NamespacedName{{Name: string(v1alpha2.MachineRunning)}}}, true},
-		"stopped machine": {users{machines: []types.NamespacedName{{Name: string(v1alpha2.MachineStopped)}}}, false},
-		"pending machine": {users{machines: []types.NamespacedName{{Name: string(v1alpha2.MachinePending)}}}, false},
-		"disk being made": {users{disks: []types.NamespacedName{{Name: string(v1alpha2.DiskProvisioning)}}}, true},
-		"disk made":       {users{disks: []types.NamespacedName{{Name: string(v1alpha2.DiskReady)}}}, false},
+		"running machine":                        {users{machines: []types.NamespacedName{{Name: string(v1alpha2.MachineRunning)}}}, true},
+		"stopped machine":                        {users{machines: []types.NamespacedName{{Name: string(v1alpha2.MachineStopped)}}}, false},
+		"pending machine":                        {users{machines: []types.NamespacedName{{Name: string(v1alpha2.MachinePending)}}}, false},
+		"disk being made":                        {users{disks: []types.NamespacedName{{Name: string(v1alpha2.DiskProvisioning)}}}, true},
+		"disk that waits for its first consumer": {users{disks: []types.NamespacedName{{Name: string(v1alpha2.DiskWaitForFirstConsumer)}}}, true},
+		"disk made":                              {users{disks: []types.NamespacedName{{Name: string(v1alpha2.DiskReady)}}}, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -87,7 +87,7 @@ func (e *engine) listUsers(ctx context.Context, s *scope) (found users, err erro
 		return users{}, fmt.Errorf("list disks that are made from %s: %w", s.artifact, err)
 	}
 	for i := range disks.Items {
-		if readsImage(&disks.Items[i]) {
+		if lineage.Fills(&disks.Items[i]) {
 			found.disks = append(found.disks, client.ObjectKeyFromObject(&disks.Items[i]))
 		}
 	}
@@ -123,11 +123,6 @@ func holdsImages(vm *v1alpha2.VirtualMachine) bool {
 	default:
 		return true
 	}
-}
-
-// readsImage tells whether a disk is being filled from its image.
-func readsImage(vd *v1alpha2.VirtualDisk) bool {
-	return vd.Status.Phase == v1alpha2.DiskProvisioning
 }
 
 // userIndex is the field under which the cache finds machines and disks by the

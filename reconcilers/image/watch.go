@@ -154,6 +154,6 @@ func diskUse() predicate.Predicate {
 		if before == nil || after == nil {
 			return true
 		}
-		return readsImage(before) != readsImage(after) || !slices.Equal(imageOfDisk(before), imageOfDisk(after))
+		return lineage.Fills(before) != lineage.Fills(after) || !slices.Equal(imageOfDisk(before), imageOfDisk(after))
 	}}
 }

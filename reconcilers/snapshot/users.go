@@ -32,7 +32,7 @@ func (e *engine) listUsers(ctx context.Context, s *scope) error {
 		return fmt.Errorf("list disks that are made from snapshot %s: %w", s.snapshot.Name, err)
 	}
 	for i := range disks.Items {
-		if fills(&disks.Items[i]) {
+		if lineage.Fills(&disks.Items[i]) {
 			s.users = append(s.users, "VirtualDisk "+disks.Items[i].Name)
 		}
 	}
@@ -67,16 +67,6 @@ func (e *engine) imagesOf(ctx context.Context, s *scope) ([]client.Object, error
 		images = append(images, &cluster.Items[i])
 	}
 	return images, nil
-}
-
-// fills tells whether a disk is being filled.
-func fills(vd *v1alpha2.VirtualDisk) bool {
-	switch vd.Status.Phase {
-	case v1alpha2.DiskProvisioning, v1alpha2.DiskWaitForFirstConsumer:
-		return vd.DeletionTimestamp.IsZero()
-	default:
-		return false
-	}
 }
 
 // awaitUsers lets the deletion on once nothing is made from the snapshot.

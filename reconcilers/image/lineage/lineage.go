@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vicondition"
 )
 
@@ -62,6 +63,26 @@ func Reads(image client.Object) bool {
 		return ready != nil && ready.Reason == vicondition.QuotaExceeded
 	default:
 		return phase == v1alpha2.ImageProvisioning
+	}
+}
+
+// Fills tells whether a disk needs what it is made from right now: its volume is
+// being filled, or has begun and waits, be it for its first consumer. One that has
+// failed fills its volume if that has made progress, be it none.
+func Fills(vd *v1alpha2.VirtualDisk) bool {
+	if !vd.DeletionTimestamp.IsZero() {
+		return false
+	}
+	switch vd.Status.Phase {
+	case v1alpha2.DiskProvisioning, v1alpha2.DiskWaitForFirstConsumer:
+		return true
+	case v1alpha2.DiskPending:
+		ready := meta.FindStatusCondition(vd.Status.Conditions, vdcondition.ReadyType)
+		return ready != nil && ready.Reason == vdcondition.QuotaExceeded
+	case v1alpha2.DiskFailed:
+		return vd.Status.Progress != ""
+	default:
+		return false
 	}
 }
 

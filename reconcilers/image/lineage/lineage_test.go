@@ -50,6 +50,40 @@ func TestOf(t *testing.T) {
 	}
 }
 
+func TestFills(t *testing.T) {
+	cases := map[string]struct {
+		phase    v1alpha2.DiskPhase
+		reason   string
+		progress string
+		deleted  bool
+		want     bool
+	}{
+		"new":                             {},
+		"waiting for its image":           {phase: "Pending", reason: "DatasourceIsNotReady"},
+		"waiting for its first consumer":  {phase: "WaitForFirstConsumer", reason: "WaitingForFirstConsumer", want: true},
+		"being filled":                    {phase: "Provisioning", reason: "Provisioning", want: true},
+		"stopped by a quota":              {phase: "Pending", reason: "QuotaExceeded", want: true},
+		"filled in vain, and tried again": {phase: "Failed", reason: "ProvisioningFailed", progress: "0%", want: true},
+		"too small for its image":         {phase: "Failed", reason: "ProvisioningFailed"},
+		"ready":                           {phase: "Ready", reason: "Ready", progress: "100%"},
+		"lost":                            {phase: "PVCLost", reason: "PVCLost", progress: "100%"},
+		"just deleted":                    {phase: "WaitForFirstConsumer", deleted: true},
+		"being deleted":                   {phase: "Terminating", deleted: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			disk := &v1alpha2.VirtualDisk{Status: v1alpha2.VirtualDiskStatus{Phase: c.phase, Progress: c.progress}}
+			disk.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: c.reason}}
+			if c.deleted {
+				disk.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
+			}
+			if got := lineage.Fills(disk); got != c.want {
+				t.Errorf("the disk needs its source: %t, want %t", got, c.want)
+			}
+		})
+	}
+}
+
 func TestReads(t *testing.T) {
 	cases := map[string]struct {
 		phase   v1alpha2.ImagePhase

@@ -17,6 +17,7 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/reconcilers/image/intake"
 )
 
 func TestBlankDisk(t *testing.T) {
@@ -474,6 +475,9 @@ func TestFailingVolume(t *testing.T) {
 		"gets no claim": {cdiv1.DataVolumeStatus{Phase: cdiv1.Pending, Conditions: []cdiv1.DataVolumeCondition{
 			{Type: cdiv1.DataVolumeBound, Status: corev1.ConditionFalse, Reason: "ErrResourceExists", Message: "a claim of that name exists"},
 		}}, v1alpha2.DiskFailed, "a claim of that name exists"},
+		"cannot pull CDI's importer": {cdiv1.DataVolumeStatus{Phase: cdiv1.ImportScheduled, Conditions: []cdiv1.DataVolumeCondition{
+			{Type: cdiv1.DataVolumeRunning, Status: corev1.ConditionFalse, Reason: "ImagePullFailed", Message: "Failed to pull image: cdi-importer:v1"},
+		}}, v1alpha2.DiskPending, "cdi-importer:v1"},
 		"has only begun": {cdiv1.DataVolumeStatus{Phase: cdiv1.ImportScheduled, Conditions: []cdiv1.DataVolumeCondition{
 			{Type: cdiv1.DataVolumeRunning, Status: corev1.ConditionFalse, Reason: "ContainerCreating", Message: "creating"},
 		}}, v1alpha2.DiskProvisioning, ""},
@@ -488,6 +492,27 @@ func TestFailingVolume(t *testing.T) {
 			if vd.Status.Phase != test.phase || !strings.Contains(message(vd, "Ready"), test.says) {
 				t.Errorf("phase %s: %s", vd.Status.Phase, message(vd, "Ready"))
 			}
+			if vd.Status.Phase == v1alpha2.DiskPending && said(vd, "Ready") != "False ImagePullFailed" {
+				t.Errorf("Ready is %s", said(vd, "Ready"))
+			}
+			w.fill(t)
+			if w.run(t, vd); vd.Status.Phase != v1alpha2.DiskReady {
+				t.Errorf("when it is mended, phase %s: %s", vd.Status.Phase, message(vd, "Ready"))
+			}
 		})
+	}
+}
+
+func TestAnImporterThatCannotBePulled(t *testing.T) {
+	vd := httpDisk("")
+	w := newWorld(t, vd, localClass())
+	w.runner.Set("u1", importer.State{Phase: importer.Failed, Err: intake.ErrImagePull})
+	w.run(t, vd)
+	if vd.Status.Phase != v1alpha2.DiskPending || said(vd, "Ready") != "False ImagePullFailed" {
+		t.Errorf("the disk is %s, %s", vd.Status.Phase, said(vd, "Ready"))
+	}
+	w.runner.Set("u1", imported())
+	if w.run(t, vd); w.volume(t) == nil {
+		t.Errorf("when it could be, no volume is made: %s", message(vd, "Ready"))
 	}
 }

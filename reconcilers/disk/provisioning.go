@@ -15,6 +15,7 @@ const (
 	notStarted stage = iota
 	awaitingConsumer
 	quotaExceeded
+	notPulled
 	running
 	failing
 	complete
@@ -28,6 +29,9 @@ type provisioning struct {
 
 // quotaReason is CDI's word for a claim that a quota denied.
 const quotaReason = "ErrExceededQuota"
+
+// pullReason is CDI's word for an importer whose image cannot be pulled.
+const pullReason = "ImagePullFailed"
 
 // errorReasons is how CDI begins the reasons of what stops a DataVolume.
 const errorReasons = "Err"
@@ -67,6 +71,8 @@ func assess(volume *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim, first
 		return provisioning{failing, fmt.Sprintf("DataVolume %s failed: %s", volume.Name, state.Message)}
 	case volume.Status.Phase == cdiv1.Succeeded && claim != nil && claim.Status.Phase == corev1.ClaimBound:
 		return provisioning{complete, ""}
+	case state.Status != corev1.ConditionTrue && state.Reason == pullReason:
+		return provisioning{notPulled, fmt.Sprintf("DataVolume %s is not filled, as an image cannot be pulled: %s", volume.Name, state.Message)}
 	case volume.Status.RestartCount > 0 && state.Status == corev1.ConditionFalse && state.Message != "":
 		return provisioning{failing, fmt.Sprintf("filling the volume failed %d times and is tried again: %s", volume.Status.RestartCount, state.Message)}
 	case volume.Status.Phase == cdiv1.WaitForFirstConsumer, firstClaim && unscheduled(volume.Status.Phase):

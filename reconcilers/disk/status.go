@@ -94,6 +94,8 @@ func judge(s *scope, result flow.Result) verdict {
 		return verdict{v1alpha2.DiskWaitForUserUpload, no, vdcondition.WaitForUserUpload, s.transfer.Invitation()}
 	case s.transfer != nil && s.transfer.AwaitsUser():
 		return verdict{v1alpha2.DiskProvisioning, no, vdcondition.Provisioning, s.transfer.Invitation()}
+	case s.transfer != nil && s.transfer.Stands() && s.transfer.NotPulled():
+		return verdict{v1alpha2.DiskPending, no, vdcondition.ImagePullFailed, intake.Describe(*s.transfer)}
 	case s.transfer != nil && s.transfer.Stands():
 		return verdict{v1alpha2.DiskFailed, no, vdcondition.ProvisioningFailed, intake.Describe(*s.transfer)}
 	case s.transfer != nil && s.transfer.Phase != importer.Succeeded:
@@ -113,6 +115,8 @@ func judgeVolume(s *scope, result flow.Result) verdict {
 		return verdict{v1alpha2.DiskPending, no, vdcondition.QuotaExceeded, s.provisioning.message}
 	case awaitingConsumer:
 		return verdict{v1alpha2.DiskWaitForFirstConsumer, no, vdcondition.WaitingForFirstConsumer, "the volume is made when a machine wants the disk"}
+	case notPulled:
+		return verdict{v1alpha2.DiskPending, no, vdcondition.ImagePullFailed, s.provisioning.message}
 	case failing:
 		return verdict{v1alpha2.DiskFailed, no, vdcondition.ProvisioningFailed, s.provisioning.message}
 	case running:

@@ -40,6 +40,8 @@ func (e *engine) provisionVolume(ctx context.Context, s *scope) flow.Outcome {
 	switch s.provisioning.stage {
 	case quotaExceeded:
 		return flow.Wait(vdcondition.QuotaExceeded, retryAfterQuota, "%s", s.provisioning.message)
+	case notPulled:
+		return flow.Wait(vdcondition.ImagePullFailed, 0, "%s", s.provisioning.message)
 	case failing:
 		return flow.Wait(vdcondition.ProvisioningFailed, 0, "%s", s.provisioning.message)
 	case awaitingConsumer:
@@ -122,6 +124,8 @@ func announceProvisioning(ctx context.Context, s *scope) {
 	switch s.provisioning.stage {
 	case quotaExceeded:
 		flow.Warn(ctx, "DataSourceQuotaExceed", "%s", s.provisioning.message)
+	case notPulled:
+		flow.Warn(ctx, vdcondition.ImagePullFailed, "%s", s.provisioning.message)
 	case failing:
 		flow.Warn(ctx, "DataSourceImportDiskProvisioningFailed", "%s", s.provisioning.message)
 	}

@@ -269,6 +269,33 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// TestAnImporterThatCannotBePulled is told of in DVP's words, where the kind has them, and healed by the next try.
+func TestAnImporterThatCannotBePulled(t *testing.T) {
+	image := httpImage()
+	cluster := &v1alpha2.ClusterVirtualImage{ObjectMeta: metav1.ObjectMeta{Name: "debian", UID: "c1", Generation: 1}}
+	cluster.Spec.DataSource = v1alpha2.ClusterVirtualImageDataSource{Type: v1alpha2.DataSourceHTTP, HTTP: &v1alpha2.HTTPSource{URL: httpURL}}
+	w := newWorld(t, image, cluster)
+	w.runner.Set("u1", failure(intake.ErrImagePull))
+	w.runner.Set("c1", failure(intake.ErrImagePull))
+	w.run(t, image)
+	flowtest.Settle(t, w.client, w.clusters, cluster, 10)
+	if image.Status.Phase != v1alpha2.ImagePending || said(image.Status.Conditions, "Ready") != "False ImagePullFailed" {
+		t.Errorf("the image is %s, %s", image.Status.Phase, said(image.Status.Conditions, "Ready"))
+	}
+	if cluster.Status.Phase != v1alpha2.ImageFailed || said(cluster.Status.Conditions, "Ready") != "False ProvisioningFailed" {
+		t.Errorf("the cluster image is %s, %s", cluster.Status.Phase, said(cluster.Status.Conditions, "Ready"))
+	}
+	mentions(t, message(image.Status.Conditions, "Ready"), "the PodTemplate of importers")
+	if events := strings.Join(w.recorder.Drain(), "\n"); strings.Count(events, "Warning ImagePullFailed ") != 2 {
+		t.Errorf("events %q, want one of each", events)
+	}
+	w.runner.Set("u1", importer.State{Phase: importer.Running, Progress: importer.Progress{Done: 1, Total: 2}})
+	w.run(t, image)
+	if image.Status.Phase != v1alpha2.ImageProvisioning {
+		t.Errorf("when it runs, the image is %s: %s", image.Status.Phase, message(image.Status.Conditions, "Ready"))
+	}
+}
+
 func failure(cause error) importer.State {
 	return importer.State{Phase: importer.Failed, Err: fmt.Errorf("get %s: %w", httpURL, cause)}
 }

@@ -23,8 +23,10 @@ type traits struct {
 	// specChanged and recovered are reasons of events.
 	specChanged string
 	recovered   string
-	// storage tells that the kind has the condition StorageClassReady.
+	// storage tells that the kind has the condition StorageClassReady, pull that its
+	// Ready has the reason ImagePullFailed.
 	storage bool
+	pull    bool
 }
 
 // kind adapts one of the two to the engine.
@@ -51,6 +53,7 @@ func virtualImage() kind[*v1alpha2.VirtualImage] {
 			specChanged: "VirtualImageSpecHasBeenChanged",
 			recovered:   "VirtualImageLostRecovered",
 			storage:     true,
+			pull:        true,
 		},
 		newObject:  func() *v1alpha2.VirtualImage { return &v1alpha2.VirtualImage{} },
 		repository: func(o *v1alpha2.VirtualImage) string { return "vi/" + o.Namespace + "/" + o.Name },

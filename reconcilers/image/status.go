@@ -89,6 +89,8 @@ func judge(s *scope, result flow.Result) verdict {
 		return verdict{v1alpha2.ImageWaitForUserUpload, no, vicondition.WaitForUserUpload, s.transfer.Invitation()}
 	case s.transfer.AwaitsUser():
 		return verdict{v1alpha2.ImageProvisioning, no, vicondition.Provisioning, s.transfer.Invitation()}
+	case s.transfer.Stands() && s.transfer.NotPulled() && s.traits.pull:
+		return verdict{v1alpha2.ImagePending, no, vicondition.ImagePullFailed, intake.Describe(*s.transfer)}
 	case s.transfer.Stands():
 		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, intake.Describe(*s.transfer)}
 	default:
@@ -104,6 +106,8 @@ func judgeVolume(v volume) verdict {
 		return verdict{v1alpha2.ImageReady, metav1.ConditionTrue, vicondition.Ready, ""}
 	case volumeDenied:
 		return verdict{v1alpha2.ImagePending, no, vicondition.QuotaExceeded, v.message}
+	case volumeNotPulled:
+		return verdict{v1alpha2.ImagePending, no, vicondition.ImagePullFailed, v.message}
 	case volumeFails:
 		return verdict{v1alpha2.ImageFailed, no, vicondition.ProvisioningFailed, v.message}
 	default:

@@ -33,8 +33,9 @@ func (s *scope) onVolume() bool {
 type stage int
 
 const (
-	volumeAwaited stage = iota // the image is not in DVCR yet
-	volumeDenied               // by a quota
+	volumeAwaited   stage = iota // the image is not in DVCR yet
+	volumeDenied                 // by a quota
+	volumeNotPulled              // CDI's importer cannot be pulled
 	volumeFails
 	volumeFills
 	volumeFilled
@@ -110,6 +111,9 @@ func (e *engine) fillVolume(ctx context.Context, s *scope) flow.Outcome {
 	case s.volume.stage == volumeDenied:
 		announceProblem(ctx, s)
 		return flow.Wait(vicondition.QuotaExceeded, retryAfterQuota, "%s", s.volume.message)
+	case s.volume.stage == volumeNotPulled:
+		announceProblem(ctx, s)
+		return flow.Wait(vicondition.ImagePullFailed, 0, "%s", s.volume.message)
 	case s.volume.stage == volumeFails:
 		announceProblem(ctx, s)
 		return flow.Wait(vicondition.ProvisioningFailed, 0, "%s", s.volume.message)
@@ -179,8 +183,12 @@ func (e *engine) dropVolume(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// quotaReason is CDI's word for a claim that a quota denied.
-const quotaReason = "ErrExceededQuota"
+// CDI's words for a claim that a quota denied, and for an importer whose image
+// cannot be pulled.
+const (
+	quotaReason = "ErrExceededQuota"
+	pullReason  = "ImagePullFailed"
+)
 
 // assess reads a DataVolume and its claim; before tells that the claim held the
 // image once.
@@ -207,6 +215,9 @@ func assess(made *cdiv1.DataVolume, claim *corev1.PersistentVolumeClaim, before 
 		if c.Type == cdiv1.DataVolumeRunning {
 			running = c
 		}
+	}
+	if running.Reason == pullReason && running.Status != corev1.ConditionTrue {
+		return volume{stage: volumeNotPulled, message: fmt.Sprintf("DataVolume %s is not filled, as an image cannot be pulled: %s", made.Name, running.Message)}
 	}
 	if made.Status.Phase == cdiv1.Failed || made.Status.RestartCount > 0 && running.Status == corev1.ConditionFalse {
 		return volume{stage: volumeFails, message: fmt.Sprintf("filling the volume failed: %s", cmp.Or(running.Message, string(made.Status.Phase)))}
@@ -243,6 +254,8 @@ func announceProblem(ctx context.Context, s *scope) {
 	case before != nil && before.Message == s.volume.message:
 	case s.volume.stage == volumeDenied:
 		flow.Warn(ctx, "DataSourceQuotaExceed", "%s", s.volume.message)
+	case s.volume.stage == volumeNotPulled:
+		flow.Warn(ctx, vicondition.ImagePullFailed, "%s", s.volume.message)
 	default:
 		flow.Warn(ctx, "DataSourceImportFailed", "%s", s.volume.message)
 	}

@@ -127,6 +127,10 @@ func TestVolumeProblems(t *testing.T) {
 			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeBound, "ErrExceededQuota", "exceeded quota: small")),
 			phase: v1alpha2.ImagePending, ready: "False QuotaExceeded", says: "small", event: "DataSourceQuotaExceed",
 		},
+		"CDI's importer cannot be pulled": {
+			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeRunning, "ImagePullFailed", "Failed to pull image")),
+			phase: v1alpha2.ImagePending, ready: "False ImagePullFailed", says: "Failed to pull image", event: "ImagePullFailed",
+		},
 		"no claim": {
 			image: onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow"), volume: ptr.To(condition(cdiv1.DataVolumeBound, "ErrClaimNotValid", "bad")),
 			phase: v1alpha2.ImageFailed, ready: "False ProvisioningFailed", says: "gets no claim: bad", event: "DataSourceImportFailed",
@@ -160,6 +164,16 @@ func TestVolumeProblems(t *testing.T) {
 			}
 			if w.run(t, c.image); len(w.recorder.Drain()) > 0 {
 				t.Error("the next run says it again")
+			}
+			if c.volume == nil {
+				return
+			}
+			volume := &cdiv1.DataVolume{}
+			w.get(t, volume)
+			volume.Status = cdiv1.DataVolumeStatus{Phase: cdiv1.ImportInProgress}
+			w.updateStatus(t, volume)
+			if w.run(t, c.image); c.image.Status.Phase != v1alpha2.ImageProvisioning {
+				t.Errorf("when it is mended, the image is %s", c.image.Status.Phase)
 			}
 		})
 	}

@@ -16,6 +16,7 @@ const (
 	readyType          = "Ready"
 	provisioning       = "Provisioning"
 	provisioningFailed = "ProvisioningFailed"
+	imagePullFailed    = "ImagePullFailed"
 )
 
 // Reasons of Ready for a source of type Upload. WaitForUserUploadTimeout is final: the object keeps it until its spec changes.
@@ -42,6 +43,8 @@ func (d *Desk) Bring(ctx context.Context, r Request, before []metav1.Condition) 
 		return t, flow.Stall(WaitForUserUploadTimeout, "%s", Describe(t))
 	case t.AwaitsUser():
 		return t, flow.Wait(WaitForUserUpload, lostEvent, "%s", t.Invitation())
+	case t.Phase == importer.Failed && t.NotPulled():
+		return t, flow.Wait(imagePullFailed, t.RetryAfter, "%s", Describe(t))
 	case t.Phase == importer.Failed:
 		return t, flow.Wait(provisioningFailed, t.RetryAfter, "%s", Describe(t))
 	default:
@@ -64,7 +67,10 @@ func announce(ctx context.Context, t Transfer, ready *metav1.Condition) {
 		reason, message = ready.Reason, ready.Message
 	}
 	switch {
-	case t.Phase == importer.Failed && message != Describe(t):
+	case t.Phase == importer.Failed && message == Describe(t):
+	case t.Phase == importer.Failed && t.NotPulled():
+		flow.Warn(ctx, imagePullFailed, "%s", Describe(t))
+	case t.Phase == importer.Failed:
 		flow.Warn(ctx, "DataSourceImportFailed", "%s", Describe(t))
 	case t.AwaitsUser():
 	case t.Phase != importer.Succeeded && t.Failures == 0 && reason != provisioning:

@@ -11,12 +11,16 @@ import (
 	"slipway.dev/slipway/dvcr/importer"
 )
 
+// ErrImagePull says that an import cannot begin because the image of the importer itself cannot be pulled.
+var ErrImagePull = errors.New("the importer's image cannot be pulled")
+
 // remedies says for each cause of a failed import what a user can do, in the
 // order in which causes are looked for.
 var remedies = []struct {
 	cause  error
 	remedy string
 }{
+	{ErrImagePull, "see to the image in the PodTemplate of importers, and that nodes may pull it"},
 	{importer.ErrRegistry, "DVCR, the image registry of Slipway, cannot be used; the import goes on when it is back"},
 	{importer.ErrNoSpace, "free disk space where DVCR keeps its data"},
 	{importer.ErrChecksum, "correct the checksum in the data source, or the file on the server"},
@@ -95,6 +99,9 @@ func (t Transfer) Stands() bool {
 	}
 	return t.Phase == importer.Failed || t.Progress.Done == 0
 }
+
+// NotPulled tells that the failure is that of the importer's own image.
+func (t Transfer) NotPulled() bool { return errors.Is(t.LastError, ErrImagePull) }
 
 // Percent is a share of a whole as status.progress shows it, such as "12.5%".
 func Percent(p importer.Progress) string {

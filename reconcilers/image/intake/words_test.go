@@ -26,6 +26,7 @@ func TestDescribe(t *testing.T) {
 		"disk full":           {fmt.Errorf("write: %w", importer.ErrNoSpace), "free disk space"},
 		"DVCR away":           {fmt.Errorf("push: %w", importer.ErrRegistry), "DVCR"},
 		"DVCR full, not away": {fmt.Errorf("push: %w: %w", importer.ErrNoSpace, errors.New("507")), "free disk space"},
+		"importer not pulled": {fmt.Errorf("pod a: %w", intake.ErrImagePull), "the PodTemplate of importers"},
 		"login refused":       {fmt.Errorf("pull: %w", importer.ErrUnauthorized), "imagePullSecret"},
 		"unknown":             {errors.New("strange"), "strange"},
 	}

@@ -45,7 +45,8 @@ func origin(kind v1alpha2.ObjectRefKind, namespace, name string) Origin {
 }
 
 // Reads tells whether an image needs its origin right now: it is being made, and
-// nobody has asked for it to go. One that waits for a quota has begun.
+// nobody has asked for it to go. One that waits for a quota or an importer has
+// begun.
 func Reads(image client.Object) bool {
 	var phase v1alpha2.ImagePhase
 	var conditions []metav1.Condition
@@ -60,7 +61,7 @@ func Reads(image client.Object) bool {
 		return false
 	case phase == v1alpha2.ImagePending:
 		ready := meta.FindStatusCondition(conditions, vicondition.ReadyType)
-		return ready != nil && ready.Reason == vicondition.QuotaExceeded
+		return ready != nil && (ready.Reason == vicondition.QuotaExceeded || ready.Reason == vicondition.ImagePullFailed)
 	default:
 		return phase == v1alpha2.ImageProvisioning
 	}
@@ -78,7 +79,7 @@ func Fills(vd *v1alpha2.VirtualDisk) bool {
 		return true
 	case v1alpha2.DiskPending:
 		ready := meta.FindStatusCondition(vd.Status.Conditions, vdcondition.ReadyType)
-		return ready != nil && ready.Reason == vdcondition.QuotaExceeded
+		return ready != nil && (ready.Reason == vdcondition.QuotaExceeded || ready.Reason == vdcondition.ImagePullFailed)
 	case v1alpha2.DiskFailed:
 		return vd.Status.Progress != ""
 	default:

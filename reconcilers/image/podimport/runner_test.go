@@ -107,7 +107,7 @@ func (w *world) becomes(t *testing.T, phase corev1.PodPhase, state corev1.Contai
 	t.Helper()
 	pod := w.pod(t)
 	pod.Status.Phase = phase
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, State: state}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, Image: pod.Spec.Containers[0].Image, State: state}}
 	if err := w.client.Status().Update(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
@@ -209,19 +209,22 @@ func TestFailedPods(t *testing.T) {
 	terminated := func(reason, message string) corev1.ContainerState {
 		return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, Message: message}}
 	}
+	waiting := func(reason, message string) corev1.ContainerState {
+		return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
+	}
 	cases := map[string]struct {
 		phase corev1.PodPhase
 		state corev1.ContainerState
 		want  error
 		says  string
 	}{
-		"checksum":      {corev1.PodFailed, terminated("Error", `{"kind":"Checksum","message":"sha256 is 1, want 2"}`), importer.ErrChecksum, "want 2"},
-		"out of memory": {corev1.PodFailed, terminated("OOMKilled", ""), importer.ErrUnreachable, "OOMKilled"},
-		"no image": {
-			corev1.PodPending,
-			corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "denied"}},
-			importer.ErrRegistry, "ImagePullBackOff: denied",
-		},
+		"checksum":           {corev1.PodFailed, terminated("Error", `{"kind":"Checksum","message":"sha256 is 1, want 2"}`), importer.ErrChecksum, "want 2"},
+		"out of memory":      {corev1.PodFailed, terminated("OOMKilled", ""), importer.ErrUnreachable, "OOMKilled"},
+		"image not there":    {corev1.PodPending, waiting("ErrImagePull", "not found"), intake.ErrImagePull, "ErrImagePull: not found"},
+		"image denied":       {corev1.PodPending, waiting("ImagePullBackOff", "denied"), intake.ErrImagePull, "ImagePullBackOff: denied"},
+		"image without name": {corev1.PodPending, waiting("InvalidImageName", "bad"), intake.ErrImagePull, "registry.test/slipway-dvcr:v1"},
+		"image never pulled": {corev1.PodPending, waiting("ErrImageNeverPull", "policy"), intake.ErrImagePull, "policy"},
+		"no order":           {corev1.PodPending, waiting("CreateContainerConfigError", "secret"), importer.ErrRegistry, "does not start: CreateContainerConfigError: secret"},
 	}
 	w := newWorld(t)
 	for name, c := range cases {
@@ -242,6 +245,30 @@ func TestFailedPods(t *testing.T) {
 			w.runner.Forget("u1")
 		})
 	}
+}
+
+// TestCorrectedImage pulls the importer from where the template says now, when the import is tried again.
+func TestCorrectedImage(t *testing.T) {
+	w := newWorld(t)
+	j := job("http://files.test/a")
+	w.ensure(t, j, importer.Pending)
+	w.becomes(t, corev1.PodPending, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull"}})
+	w.ensure(t, j, importer.Failed)
+	template := &corev1.PodTemplate{}
+	if err := w.client.Get(t.Context(), types.NamespacedName{Namespace: w.ns, Name: "importer"}, template); err != nil {
+		t.Fatal(err)
+	}
+	template.Template.Spec.Containers[0].Image = "registry.test/slipway-dvcr:v2"
+	if err := w.client.Update(t.Context(), template); err != nil {
+		t.Fatal(err)
+	}
+	w.runner.Retry("u1")
+	w.ensure(t, j, importer.Pending)
+	if image := w.pod(t).Spec.Containers[0].Image; image != "registry.test/slipway-dvcr:v2" {
+		t.Errorf("the pod's image is %s", image)
+	}
+	w.becomes(t, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	w.ensure(t, j, importer.Running)
 }
 
 // TestOtherJobReplacesPod changes the source under the same ID.

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"slipway.dev/slipway/dvcr/importer"
+	"slipway.dev/slipway/reconcilers/image/intake"
 )
 
 // stateOf is the state that a pod tells of; progress is what its metrics said last.
@@ -16,8 +17,8 @@ func stateOf(pod *corev1.Pod, progress importer.Progress) importer.State {
 	case corev1.PodRunning:
 		return importer.State{Phase: importer.Running, Progress: progress}
 	}
-	if problem := startProblem(pod); problem != "" {
-		return importer.State{Phase: importer.Failed, Err: fmt.Errorf("%w: pod %s/%s does not start: %s", importer.ErrRegistry, pod.Namespace, pod.Name, problem)}
+	if err := startProblem(pod); err != nil {
+		return importer.State{Phase: importer.Failed, Err: err}
 	}
 	return importer.State{Phase: importer.Pending}
 }
@@ -43,14 +44,18 @@ func ended(pod *corev1.Pod, progress importer.Progress) importer.State {
 }
 
 // startProblem is why a pod cannot start, as long as it may not by itself.
-func startProblem(pod *corev1.Pod) string {
+func startProblem(pod *corev1.Pod) error {
 	for _, c := range pod.Status.ContainerStatuses {
-		if w := c.State.Waiting; w != nil {
-			switch w.Reason {
-			case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError":
-				return w.Reason + ": " + w.Message
-			}
+		w := c.State.Waiting
+		if w == nil {
+			continue
+		}
+		switch w.Reason {
+		case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed":
+			return fmt.Errorf("%w: image %s of pod %s/%s: %s: %s", intake.ErrImagePull, c.Image, pod.Namespace, pod.Name, w.Reason, w.Message)
+		case "CreateContainerConfigError", "CreateContainerError":
+			return fmt.Errorf("%w: pod %s/%s does not start: %s: %s", importer.ErrRegistry, pod.Namespace, pod.Name, w.Reason, w.Message)
 		}
 	}
-	return ""
+	return nil
 }

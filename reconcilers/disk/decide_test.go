@@ -44,7 +44,7 @@ func TestAttach(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := attach(test.before, test.machines, "")
+			got := attach(test.before, test.machines, reader{})
 			if got.holder != test.holder || got.active != test.active {
 				t.Errorf("holder %q, active %t, want %q and %t", got.holder, got.active, test.holder, test.active)
 			}

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -10,9 +11,12 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/annotations"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
+	"slipway.dev/slipway/reconcilers/internal/flow/flowtest"
 )
 
 func TestFilledClaimIsKept(t *testing.T) {
@@ -86,6 +90,92 @@ func TestLostVolume(t *testing.T) {
 	w.run(t, vd)
 	if vd.Status.Phase != v1alpha2.DiskReady {
 		t.Errorf("phase is %s once the volume is back, want Ready", vd.Status.Phase)
+	}
+}
+
+// TestExport follows DVP's export of a disk: the claim is annotated, loses its volume to the export and gets it back.
+func TestExport(t *testing.T) {
+	vd := blankDisk("1Gi")
+	w := ready(t, vd)
+	exported := func(asked string, phase corev1.PersistentVolumeClaimPhase) {
+		t.Helper()
+		claim := w.claim(t)
+		claim.Annotations[annotations.DataExportRequest] = asked
+		w.update(t, claim)
+		claim.Status.Phase = phase
+		if err := w.client.Status().Update(t.Context(), claim); err != nil {
+			t.Fatal(err)
+		}
+		w.run(t, vd)
+	}
+	says := func(when string, phase v1alpha2.DiskPhase, ready, use string) {
+		t.Helper()
+		if vd.Status.Phase != phase || said(vd, "Ready") != ready || said(vd, "InUse") != use {
+			t.Errorf("%s: %s, Ready %q, InUse %q, want %s, %q, %q", when, vd.Status.Phase, said(vd, "Ready"), said(vd, "InUse"), phase, ready, use)
+		}
+	}
+	exported("true", corev1.ClaimBound)
+	says("asked for", v1alpha2.DiskReady, "True Ready", "True UsedForDataExport")
+	w.create(t, machine("web", v1alpha2.MachinePending))
+	exported("true", corev1.ClaimLost)
+	says("under way", v1alpha2.DiskExporting, "False Exporting", "True UsedForDataExport")
+	if vd.Status.AttachedToVirtualMachines[0].Mounted || !slices.Contains(vd.Finalizers, finalizers.VirtualDiskProtection) {
+		t.Errorf("machines %+v, finalizers %v: nobody else may have the disk", vd.Status.AttachedToVirtualMachines, vd.Finalizers)
+	}
+	exported("", corev1.ClaimLost)
+	says("without the annotation", v1alpha2.DiskPVCLost, "False PVCLost", "True AttachedToVirtualMachine")
+	exported("true", corev1.ClaimLost)
+	exported("", corev1.ClaimBound)
+	says("at the end", v1alpha2.DiskReady, "True Ready", "True AttachedToVirtualMachine")
+	if !vd.Status.AttachedToVirtualMachines[0].Mounted {
+		t.Error("the machine does not get the disk back")
+	}
+}
+
+func TestExportsThatAreNone(t *testing.T) {
+	for name, running := range map[string]bool{"a machine has the disk": true, "not asked for with true": false} {
+		t.Run(name, func(t *testing.T) {
+			vd := blankDisk("1Gi")
+			w := ready(t, vd)
+			claim := w.claim(t)
+			claim.Annotations[annotations.DataExportRequest] = strconv.FormatBool(running)
+			w.update(t, claim)
+			want := "False NotInUse"
+			if running {
+				w.create(t, machine("web", v1alpha2.MachineRunning))
+				want = "True AttachedToVirtualMachine"
+			}
+			if w.run(t, vd); said(vd, "InUse") != want {
+				t.Errorf("InUse %q, want %q", said(vd, "InUse"), want)
+			}
+		})
+	}
+}
+
+func TestDeletionWaitsForAnExport(t *testing.T) {
+	vd := blankDisk("1Gi")
+	w := ready(t, vd)
+	claim := w.claim(t)
+	claim.Annotations[annotations.DataExportRequest] = "true"
+	w.update(t, claim)
+	w.run(t, vd)
+	if err := w.client.Delete(t.Context(), vd); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, vd)
+	if !strings.Contains(message(vd, "Terminating"), annotations.DataExportRequest) {
+		t.Errorf("Terminating says %q", message(vd, "Terminating"))
+	}
+	claim = w.claim(t)
+	delete(claim.Annotations, annotations.DataExportRequest)
+	w.update(t, claim)
+	for range 4 {
+		if _, err := flowtest.Reconcile(t, w.client, w.disks, vd); client.IgnoreNotFound(err) != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.claim(t) != nil {
+		t.Error("the claim stays when the export is done")
 	}
 }
 

@@ -23,10 +23,18 @@ type attachments struct {
 	// machine wants it; active tells that it is more than waiting to be started.
 	holder string
 	active bool
-	// image is one that is being made from the disk, empty when none is. No machine
-	// gets the disk meanwhile.
-	image string
+	reader
 }
+
+// reader is what reads a disk beside machines. No machine gets the disk meanwhile.
+type reader struct {
+	// image is one that is being made from the disk, empty when none is.
+	image string
+	// export tells that somebody has asked for an export of the disk's volume.
+	export bool
+}
+
+func (r reader) any() bool { return r.image != "" || r.export }
 
 // findMachines sets machines and keeps the protection finalizer while one holds
 // the disk.
@@ -39,7 +47,7 @@ func (e *engine) findMachines(ctx context.Context, s *scope) flow.Outcome {
 	if err != nil {
 		return flow.Fail("ImagesUnknown", err)
 	}
-	s.machines = attach(s.old.AttachedToVirtualMachines, machines.Items, image)
+	s.machines = attach(s.old.AttachedToVirtualMachines, machines.Items, reader{image: image, export: s.exported()})
 	if err := guard.Keep(ctx, e.client, s.disk, finalizers.VirtualDiskProtection, s.held()); err != nil {
 		return flow.Fail("NotProtected", err)
 	}
@@ -50,7 +58,7 @@ func (e *engine) findMachines(ctx context.Context, s *scope) flow.Outcome {
 // started holds a disk that has data, unless the disk is being deleted already:
 // it will not start then.
 func (s *scope) held() bool {
-	if s.machines.active || s.machines.image != "" {
+	if s.machines.active || s.machines.reader.any() {
 		return true
 	}
 	return s.machines.holder != "" && s.filled() && !s.deleting()
@@ -59,15 +67,15 @@ func (s *scope) held() bool {
 // attach decides which machine may use a disk: the one that uses it already;
 // else the one it was given to before, while that waits to be started; else the
 // oldest that waits. A machine that is off has no claim, and one that waits has
-// none while an image is made from the disk.
-func attach(before []v1alpha2.AttachedVirtualMachine, machines []v1alpha2.VirtualMachine, image string) attachments {
-	a := attachments{known: true, image: image}
+// none while the disk is read for something else.
+func attach(before []v1alpha2.AttachedVirtualMachine, machines []v1alpha2.VirtualMachine, r reader) attachments {
+	a := attachments{known: true, reader: r}
 	byAge := slices.Clone(machines)
 	slices.SortFunc(byAge, older)
 	if i := slices.IndexFunc(byAge, isActive); i >= 0 {
 		a.holder, a.active = byAge[i].Name, true
 	}
-	if a.holder == "" && image == "" {
+	if a.holder == "" && !r.any() {
 		a.holder = nextHolder(before, byAge)
 	}
 	for _, vm := range byAge {

@@ -7,6 +7,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	"slipway.dev/slipway/api/virtualization/v1alpha2/annotations"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
 	"slipway.dev/slipway/reconcilers/internal/flow"
@@ -16,6 +17,9 @@ import (
 func (e *engine) awaitMachines(_ context.Context, s *scope) flow.Outcome {
 	if s.machines.image != "" {
 		return flow.Wait(vdcondition.UsedForImageCreation, 0, "%s is being made from the disk", s.machines.image)
+	}
+	if s.machines.export && !s.machines.active {
+		return flow.Wait(vdcondition.UsedForDataExport, 0, "the disk's volume is being exported; claim %s has the annotation %s until that is done", volumeName(s.disk), annotations.DataExportRequest)
 	}
 	if s.held() {
 		return flow.Wait(vdcondition.AttachedToVirtualMachine, 0, "machine %s uses the disk; stop it or take the disk off it", s.machines.holder)

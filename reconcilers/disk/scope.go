@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/annotations"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
 	"slipway.dev/slipway/dvcr/importer"
@@ -105,7 +106,13 @@ func (s *scope) lost() bool {
 // wasFilled tells that the disk was ready before this run.
 func (s *scope) wasFilled() bool {
 	ready := meta.FindStatusCondition(s.old.Conditions, vdcondition.ReadyType)
-	return ready != nil && (ready.Status == metav1.ConditionTrue || ready.Reason == vdcondition.PVCLost)
+	return ready != nil && (ready.Status == metav1.ConditionTrue || ready.Reason == vdcondition.PVCLost || ready.Reason == vdcondition.Exporting)
+}
+
+// exported tells that somebody has asked for an export of the volume, which holds
+// the disk's data.
+func (s *scope) exported() bool {
+	return s.claim != nil && s.filled() && s.claim.Annotations[annotations.DataExportRequest] == "true"
 }
 
 // filled tells that the volume is there with all of its content. From then on

@@ -72,6 +72,8 @@ func judge(s *scope, result flow.Result) verdict {
 	switch {
 	case result.Outcome.IsFailed():
 		return interrupted(s, result.Outcome.Message())
+	case s.lost() && s.exported():
+		return verdict{v1alpha2.DiskExporting, no, vdcondition.Exporting, "the volume of claim " + volumeName(s.disk) + " is being exported"}
 	case s.lost():
 		return verdict{v1alpha2.DiskPVCLost, no, vdcondition.PVCLost, "the volume " + volumeName(s.disk) + " of the disk is gone; restore it, or delete the disk"}
 	case s.filled() && s.growth.pending:
@@ -162,6 +164,10 @@ func reportMachines(status *v1alpha2.VirtualDiskStatus, c flow.Conditions, s *sc
 	status.AttachedToVirtualMachines = s.machines.list
 	if s.machines.image != "" && !s.machines.active {
 		c.True(vdcondition.InUseType, vdcondition.UsedForImageCreation, s.machines.image+" is being made from the disk")
+		return
+	}
+	if s.machines.export && !s.machines.active {
+		c.True(vdcondition.InUseType, vdcondition.UsedForDataExport, "an export of the disk's volume has been asked for")
 		return
 	}
 	if s.held() {

@@ -66,6 +66,16 @@ func (r *Runner) encode(job importer.Job) (text []byte, digest string, err error
 	return text, hex.EncodeToString(sum[:]), nil
 }
 
+// controllerOf is what a pod goes with, in its own namespace: the claim that it reads, or else the template that it is made after.
+// The object that wants the image may be in another namespace, and no owner there. A pod without a controller is left alone by
+// "kubectl drain"; one that was evicted is made anew by Ensure.
+func controllerOf(claim *corev1.PersistentVolumeClaim, template *corev1.PodTemplate) metav1.OwnerReference {
+	if claim != nil {
+		return metav1.OwnerReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Name: claim.Name, UID: claim.UID, Controller: ptr.To(true)}
+	}
+	return metav1.OwnerReference{APIVersion: "v1", Kind: "PodTemplate", Name: template.Name, UID: template.UID, Controller: ptr.To(true)}
+}
+
 func (r *Runner) meta(job importer.Job, digest string) metav1.ObjectMeta {
 	name := nameOf(job.ID)
 	return metav1.ObjectMeta{
@@ -89,7 +99,8 @@ func buildSecret(pod *corev1.Pod, order []byte) *corev1.Secret {
 }
 
 // buildPod makes the pod of a job. It meets the restricted pod security standard.
-func (r *Runner) buildPod(job importer.Job, digest string, block bool, template corev1.PodSpec) *corev1.Pod {
+func (r *Runner) buildPod(job importer.Job, digest string, claim *corev1.PersistentVolumeClaim, from *corev1.PodTemplate) *corev1.Pod {
+	template := from.Template.Spec
 	like := template.Containers[0]
 	c := corev1.Container{
 		Name:            container,
@@ -127,20 +138,21 @@ func (r *Runner) buildPod(job importer.Job, digest string, block bool, template 
 			{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 		},
 	}}
-	if v := job.Source.Volume; v != nil {
-		mountVolume(&pod.Spec, &c, v.Claim, block)
+	pod.OwnerReferences = []metav1.OwnerReference{controllerOf(claim, from)}
+	if claim != nil {
+		mountVolume(&pod.Spec, &c, claim)
 	}
 	pod.Spec.Containers = []corev1.Container{c}
 	return pod
 }
 
 // mountVolume gives the importer the disk that it reads.
-func mountVolume(spec *corev1.PodSpec, c *corev1.Container, claim string, block bool) {
+func mountVolume(spec *corev1.PodSpec, c *corev1.Container, claim *corev1.PersistentVolumeClaim) {
 	const name = "volume"
-	source := corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim, ReadOnly: true}}
+	source := corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name, ReadOnly: true}}
 	spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: source})
 	c.Command = append(c.Command, "--volume", volumePath)
-	if block {
+	if ptr.Deref(claim.Spec.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock {
 		c.VolumeDevices = []corev1.VolumeDevice{{Name: name, DevicePath: volumePath}}
 		return
 	}

@@ -5,6 +5,9 @@
 // does not know which of the two it has. Uploads and copies inside of DVCR move no data through a pod: they are handed to a
 // runner in this process.
 //
+// A pod belongs to what it depends on in its namespace, the claim that it reads or the template that it is made after, so that a
+// drain may evict it; one that is gone before it has ended is made anew.
+//
 // The package keeps nothing: pods are found again by their label, a finished one by its message. Pods hold no rights in the
 // cluster, and only their own order.
 package podimport

@@ -238,14 +238,15 @@ func failed(err error) importer.State {
 
 // begin makes the pod, and then its order, which waits for nothing else.
 func (r *Runner) begin(ctx context.Context, job importer.Job, order []byte, digest string) importer.State {
-	block, err := r.isBlock(ctx, job.Source.Volume)
+	claim, err := r.claimOf(ctx, job.Source.Volume)
 	if err != nil {
 		return failed(err)
 	}
-	pod, err := r.newPod(ctx, job, digest, block)
+	template, err := r.template(ctx)
 	if err != nil {
 		return failed(err)
 	}
+	pod := r.buildPod(job, digest, claim, template)
 	err = r.options.Client.Create(ctx, pod)
 	if apierrors.IsAlreadyExists(err) { // the cache is behind
 		return importer.State{Phase: importer.Pending}
@@ -261,8 +262,8 @@ func (r *Runner) begin(ctx context.Context, job importer.Job, order []byte, dige
 
 var errNoImage = errors.New("it needs one container with an image of slipway-dvcr")
 
-// newPod makes the pod of a job after the template as it stands now.
-func (r *Runner) newPod(ctx context.Context, job importer.Job, digest string, block bool) (*corev1.Pod, error) {
+// template reads the template as it stands now.
+func (r *Runner) template(ctx context.Context) (*corev1.PodTemplate, error) {
 	template := &corev1.PodTemplate{}
 	key := types.NamespacedName{Namespace: r.options.Namespace, Name: r.options.Template}
 	err := r.options.Client.Get(ctx, key, template)
@@ -272,7 +273,7 @@ func (r *Runner) newPod(ctx context.Context, job importer.Job, digest string, bl
 	if err != nil {
 		return nil, fmt.Errorf("read PodTemplate %s: %w", key, err)
 	}
-	return r.buildPod(job, digest, block, template.Template.Spec), nil
+	return template, nil
 }
 
 // ensureSecret makes the order of a pod that waits for it; a process that was killed may have left it out.
@@ -287,15 +288,16 @@ func (r *Runner) ensureSecret(ctx context.Context, pod *corev1.Pod, order []byte
 	return nil
 }
 
-func (r *Runner) isBlock(ctx context.Context, v *importer.VolumeSource) (bool, error) {
+// claimOf reads the claim of a volume; nil when there is none to read.
+func (r *Runner) claimOf(ctx context.Context, v *importer.VolumeSource) (*corev1.PersistentVolumeClaim, error) {
 	if v == nil {
-		return false, nil
+		return nil, nil
 	}
-	var claim corev1.PersistentVolumeClaim
-	if err := r.options.Client.Get(ctx, types.NamespacedName{Namespace: v.Namespace, Name: v.Claim}, &claim); err != nil {
-		return false, fmt.Errorf("get claim %s/%s: %w", v.Namespace, v.Claim, err)
+	claim := &corev1.PersistentVolumeClaim{}
+	if err := r.options.Client.Get(ctx, types.NamespacedName{Namespace: v.Namespace, Name: v.Claim}, claim); err != nil {
+		return nil, fmt.Errorf("get claim %s/%s: %w", v.Namespace, v.Claim, err)
 	}
-	return claim.Spec.VolumeMode != nil && *claim.Spec.VolumeMode == corev1.PersistentVolumeBlock, nil
+	return claim, nil
 }
 
 func (r *Runner) isGiven(uid types.UID) bool {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -283,6 +284,35 @@ func TestOtherJobReplacesPod(t *testing.T) {
 	}
 }
 
+// TestEvictedPod is what a drain does: it evicts pods that have a controller, and the import goes on in another one.
+func TestEvictedPod(t *testing.T) {
+	w := newWorld(t)
+	j := job("http://files.test/a")
+	w.ensure(t, j, importer.Pending)
+	w.becomes(t, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	first := w.pod(t)
+	if owner := metav1.GetControllerOf(first); owner == nil || owner.Kind != "PodTemplate" || owner.Name != "importer" {
+		t.Fatalf("the pod is controlled by %+v, so that a drain leaves it alone", owner)
+	}
+	w.reconcile(t, client.ObjectKeyFromObject(first))
+	if err := w.client.SubResource("eviction").Create(t.Context(), first, &policyv1.Eviction{}); err != nil {
+		t.Fatal(err)
+	}
+	if id := w.reconcile(t, client.ObjectKeyFromObject(first)); id != "u1" {
+		t.Errorf("job %q is told of the eviction", id)
+	}
+	w.ensure(t, j, importer.Pending)
+	second := w.pod(t)
+	if second == nil || second.UID == first.UID {
+		t.Fatal("no other pod was made")
+	}
+	if err := w.client.Get(t.Context(), client.ObjectKeyFromObject(second), &corev1.Secret{}); err != nil {
+		t.Errorf("the other pod has no order: %v", err)
+	}
+	w.becomes(t, corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	w.ensure(t, j, importer.Running)
+}
+
 // TestVolumePod reads claims beside them, as devices or as file systems.
 func TestVolumePod(t *testing.T) {
 	w := newWorld(t)
@@ -301,6 +331,9 @@ func TestVolumePod(t *testing.T) {
 		j := importer.Job{ID: "u1", Destination: "vi/team/x:u1", Source: importer.Source{Volume: &importer.VolumeSource{Namespace: w.ns, Claim: name}}}
 		w.ensure(t, j, importer.Pending)
 		c := w.pod(t).Spec.Containers[0]
+		if owner := metav1.GetControllerOf(w.pod(t)); owner == nil || owner.UID != claim.UID {
+			t.Errorf("%s: the pod is controlled by %+v, want its claim", mode, owner)
+		}
 		if got := len(c.VolumeDevices) == 1; got != want || len(c.VolumeMounts) != map[bool]int{true: 2, false: 3}[want] {
 			t.Errorf("%s: devices %v, mounts %v", mode, c.VolumeDevices, c.VolumeMounts)
 		}

@@ -30,6 +30,7 @@ func TestStory(t *testing.T) {
 			d.Restarted(t)
 		}},
 		{"removing the machine retains its disk; a revert brings both together again", func(t *testing.T) { removeAndRevert(t, s, d) }},
+		{"a machine that no node can hold is told, and goes when it is taken back", d.Nowhere},
 		{"bad input is told clearly, harms nothing and heals", d.BadInputs},
 		{"an image server that falls silent is told, and the import goes on when it speaks again", stalled.ServerFellSilent},
 		{"the Git server away: the last state goes on", far.GitServerAway},
@@ -38,6 +39,7 @@ func TestStory(t *testing.T) {
 		{"the controller killed in mid-apply: the end is the same", far.KilledDuringApply},
 		{"the controller killed: the guest runs on and is adopted", func(t *testing.T) { killController(t, s, d) }},
 		{"QEMU killed: the machine starts again", func(t *testing.T) { d.GuestKilled(t, func(t *testing.T) { killGuest(t, s) }) }},
+		{"a guest that powers itself off stays off until it is started", d.PoweredOff},
 		{"Ctrl-C leaves no process; the next start finds machines and disks", func(t *testing.T) { stopAndStart(t, s, d) }},
 		{"every commit carries a note with its health", d.Noted},
 	}

@@ -1,10 +1,15 @@
 package scenario
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,7 +66,7 @@ func (d *Demo) objects(ctx context.Context, machine string) (compare.Objects, er
 	return o, nil
 }
 
-// nowhere is a machine that no node takes. It boots from an image, so that it waits for nothing else.
+// nowhere is a machine that no node takes.
 const nowhere = `apiVersion: virtualization.deckhouse.io/v1alpha2
 kind: VirtualMachine
 metadata:
@@ -78,12 +83,26 @@ spec:
     size: 128Mi
   blockDeviceRefs:
   - kind: VirtualImage
-    name: sample
+    name: nowhere
 `
 
-// Nowhere pushes a machine that no node can hold, looks whether the user is told, and takes it back.
+// emptyISO is as much of an ISO 9660 image as tells what it is.
+func emptyISO() []byte {
+	const systemArea, size = 32 << 10, 64 << 10
+	iso := make([]byte, size)
+	copy(iso[systemArea:], "\x01CD001\x01")
+	return iso
+}
+
+// Nowhere pushes a machine that no node can hold, looks whether the user is told, and takes it back. It boots from an image, so
+// that it waits for no disk.
 func (d *Demo) Nowhere(t *testing.T) {
-	d.Repository.Write(t, "nowhere.yaml", nowhere)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "empty.iso", time.Unix(0, 0), bytes.NewReader(emptyISO()))
+	}))
+	t.Cleanup(server.Close)
+	image := strings.ReplaceAll(imageManifest(d.Expose(t, server.URL)+"/empty.iso", ""), "NAME", "nowhere")
+	d.Repository.Write(t, "nowhere.yaml", image+"---\n"+nowhere)
 	d.Repository.Push(t, "Ask for a node that is not there")
 	defer func() { d.HealthyAt(t, d.Repository.Revert(t, "HEAD")) }()
 	d.IsTold(t, Machine, "nowhere", "Running", "Unschedulable")

@@ -63,74 +63,29 @@ func setPhase(s *virtv1.VirtualMachineInstanceStatus, v View) {
 	if s.Phase == phase {
 		return
 	}
+	for _, p := range passed(s.Phase, phase) {
+		s.PhaseTransitionTimestamps = slices.DeleteFunc(s.PhaseTransitionTimestamps,
+			func(t virtv1.VirtualMachineInstancePhaseTransitionTimestamp) bool { return t.Phase == p })
+		s.PhaseTransitionTimestamps = append(s.PhaseTransitionTimestamps,
+			virtv1.VirtualMachineInstancePhaseTransitionTimestamp{Phase: p, PhaseTransitionTimestamp: v.Now})
+	}
 	s.Phase = phase
-	s.PhaseTransitionTimestamps = slices.DeleteFunc(s.PhaseTransitionTimestamps,
-		func(t virtv1.VirtualMachineInstancePhaseTransitionTimestamp) bool { return t.Phase == phase })
-	s.PhaseTransitionTimestamps = append(s.PhaseTransitionTimestamps,
-		virtv1.VirtualMachineInstancePhaseTransitionTimestamp{Phase: phase, PhaseTransitionTimestamp: v.Now})
 }
 
-func setConditions(s *virtv1.VirtualMachineInstanceStatus, v View) {
-	c := conditions{list: &s.Conditions, now: v.Now}
-	if v.Process.Running {
-		c.set(virtv1.VirtualMachineInstanceReady, corev1.ConditionTrue, "", "")
-	} else {
-		c.set(virtv1.VirtualMachineInstanceReady, corev1.ConditionFalse, virtv1.GuestNotRunningReason, v.Decision.Message)
+// course is what an instance passes through until it runs.
+var course = []virtv1.VirtualMachineInstancePhase{virtv1.Pending, virtv1.Scheduling, virtv1.Scheduled, virtv1.Running}
+
+// passed are the phases after one up to another. KubeVirt skips none; here several may be passed at once.
+func passed(from, to virtv1.VirtualMachineInstancePhase) []virtv1.VirtualMachineInstancePhase {
+	begin, end := slices.Index(course, from)+1, slices.Index(course, to)+1
+	if end <= begin {
+		return []virtv1.VirtualMachineInstancePhase{to}
 	}
-	setSynchronized(c, s.Phase, v.Decision)
-	c.set(virtv1.VirtualMachineInstanceIsMigratable, corev1.ConditionFalse, virtv1.VirtualMachineInstanceReasonNotMigratable,
-		"this node is the only one")
-	if v.Process.Running && v.Process.Guest != nil {
-		c.set(virtv1.VirtualMachineInstanceAgentConnected, corev1.ConditionTrue, "", "")
-	} else {
-		c.drop(virtv1.VirtualMachineInstanceAgentConnected)
-	}
+	return course[begin:end]
 }
 
 // fileSystemsFrozen is KubeVirt's word.
 const fileSystemsFrozen = "frozen"
-
-// podScheduled is where KubeVirt shows that no node takes an instance.
-const podScheduled = virtv1.VirtualMachineInstanceConditionType(corev1.PodScheduled)
-
-func setSynchronized(c conditions, phase virtv1.VirtualMachineInstancePhase, d Decision) {
-	c.drop(podScheduled)
-	switch {
-	case Final(phase):
-	case d.Reason == ReasonUnschedulable:
-		c.set(podScheduled, corev1.ConditionFalse, corev1.PodReasonUnschedulable, d.Message)
-		c.set(virtv1.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, d.Reason, d.Message)
-	case d.Reason != "" && d.Reason != ReasonPreparing:
-		c.set(virtv1.VirtualMachineInstanceSynchronized, corev1.ConditionFalse, d.Reason, d.Message)
-	default:
-		c.set(virtv1.VirtualMachineInstanceSynchronized, corev1.ConditionTrue, "", "")
-	}
-}
-
-type conditions struct {
-	list *[]virtv1.VirtualMachineInstanceCondition
-	now  metav1.Time
-}
-
-func (c conditions) set(kind virtv1.VirtualMachineInstanceConditionType, status corev1.ConditionStatus, reason, message string) {
-	next := virtv1.VirtualMachineInstanceCondition{Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: c.now}
-	for i, old := range *c.list {
-		if old.Type != kind {
-			continue
-		}
-		if old.Status == status {
-			next.LastTransitionTime = old.LastTransitionTime
-		}
-		next.LastProbeTime = old.LastProbeTime
-		(*c.list)[i] = next
-		return
-	}
-	*c.list = append(*c.list, next)
-}
-
-func (c conditions) drop(kind virtv1.VirtualMachineInstanceConditionType) {
-	*c.list = slices.DeleteFunc(*c.list, func(old virtv1.VirtualMachineInstanceCondition) bool { return old.Type == kind })
-}
 
 func memoryStatus(vmi *virtv1.VirtualMachineInstance) *virtv1.MemoryStatus {
 	memory := domain.Memory(&vmi.Spec.Domain).DeepCopy()
@@ -150,9 +105,6 @@ func volumeStatus(v View) []virtv1.VolumeStatus {
 			status.PersistentVolumeClaimInfo = &virtv1.PersistentVolumeClaimInfo{
 				ClaimName: pvc.Name, AccessModes: pvc.Spec.AccessModes, VolumeMode: pvc.Spec.VolumeMode,
 				Capacity: pvc.Status.Capacity, Requests: pvc.Spec.Resources.Requests,
-			}
-			if capacity, ok := pvc.Status.Capacity[corev1.ResourceStorage]; ok {
-				status.Size = capacity.Value()
 			}
 		}
 		out = append(out, status)

@@ -46,6 +46,7 @@ func conditionsOf(s virtv1.VirtualMachineInstanceStatus) map[string]said {
 
 func TestConditionsFollowTheDecision(t *testing.T) {
 	notMigratable := said{"False", "NotMigratable", "this node is the only one"}
+	notRunning := said{"False", "GuestNotRunning", "Guest VM is not reported as running"}
 	tests := map[string]struct {
 		decision Decision
 		process  Observed
@@ -56,37 +57,37 @@ func TestConditionsFollowTheDecision(t *testing.T) {
 		"waits for a claim": {
 			decision: Decision{Phase: virtv1.Pending, Reason: ReasonPVCNotFound, Message: "no claim"},
 			phase:    virtv1.Pending,
-			want: map[string]said{
-				"Ready": {"False", "GuestNotRunning", "no claim"}, "Synchronized": {"False", "FailedPvcNotFound", "no claim"}, "LiveMigratable": notMigratable,
-			},
+			want:     map[string]said{"Ready": {"False", "PodNotExists", "no claim"}, "Synchronized": {"False", "FailedPvcNotFound", "no claim"}},
 		},
 		"no node takes it": {
 			decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonUnschedulable, Message: "labels"},
 			phase:    virtv1.Scheduling,
-			want: map[string]said{
-				"Ready": {"False", "GuestNotRunning", "labels"}, "PodScheduled": {"False", "Unschedulable", "labels"},
-				"Synchronized": {"False", "Unschedulable", "labels"}, "LiveMigratable": notMigratable,
-			},
+			want:     map[string]said{"Ready": notRunning, "PodScheduled": {"False", "Unschedulable", "labels"}},
 		},
 		"in the making": {
 			decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonPreparing, Message: "25 %"},
 			phase:    virtv1.Scheduling,
-			want:     map[string]said{"Ready": {"False", "GuestNotRunning", "25 %"}, "Synchronized": {"True", "", ""}, "LiveMigratable": notMigratable},
+			want:     map[string]said{"Ready": {"False", "GuestNotRunning", "25 %"}},
+		},
+		"about to start": {
+			decision: Decision{Phase: virtv1.Scheduled},
+			phase:    virtv1.Scheduled,
+			want:     map[string]said{"Ready": notRunning},
 		},
 		"runs": {
 			decision: Decision{Phase: virtv1.Running}, process: Observed{Known: true, Running: true},
 			phase: virtv1.Running,
-			want:  map[string]said{"Ready": {"True", "", ""}, "Synchronized": {"True", "", ""}, "LiveMigratable": notMigratable},
+			want:  map[string]said{"Ready": {"True", "", ""}, "LiveMigratable": notMigratable},
 		},
 		"runs with an agent": {
 			decision: Decision{Phase: virtv1.Running}, process: Observed{Known: true, Running: true, Guest: &guest.Info{}},
 			phase: virtv1.Running,
-			want:  map[string]said{"Ready": {"True", "", ""}, "Synchronized": {"True", "", ""}, "LiveMigratable": notMigratable, "AgentConnected": {"True", "", ""}},
+			want:  map[string]said{"Ready": {"True", "", ""}, "LiveMigratable": notMigratable, "AgentConnected": {"True", "", ""}},
 		},
 		"over": {
 			decision: Decision{Phase: virtv1.Succeeded, Reason: "GuestShutdown", Message: "the guest powered off"}, process: Observed{Known: true},
 			phase: virtv1.Succeeded, reason: "GuestShutdown",
-			want: map[string]said{"Ready": {"False", "GuestNotRunning", "the guest powered off"}, "LiveMigratable": notMigratable},
+			want: map[string]said{"Ready": {"False", "PodTerminating", "QEMU has ended"}},
 		},
 	}
 	for name, tc := range tests {
@@ -97,6 +98,25 @@ func TestConditionsFollowTheDecision(t *testing.T) {
 			}
 			if got.Phase != tc.phase || got.Reason != tc.reason {
 				t.Errorf("phase %s, reason %q; want %s, %q", got.Phase, got.Reason, tc.phase, tc.reason)
+			}
+		})
+	}
+}
+
+func TestWhyAGuestCannotBeMoved(t *testing.T) {
+	const private = "cannot migrate VMI: PVC root is not shared, live migration requires that all PVCs must be shared (using ReadWriteMany access mode)"
+	for name, c := range map[string]struct {
+		modes           []corev1.PersistentVolumeAccessMode
+		reason, message string
+	}{
+		"a disk of this node's": {[]corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, "DisksNotLiveMigratable", private},
+		"a shared disk":         {[]corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}, "NotMigratable", "this node is the only one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pvc := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "root"}, Spec: corev1.PersistentVolumeClaimSpec{AccessModes: c.modes}}
+			reason, message := notMigratable(View{VMI: machineInstance(), Claims: map[string]*corev1.PersistentVolumeClaim{"root": pvc}})
+			if reason != c.reason || message != c.message {
+				t.Errorf("%s: %s", reason, message)
 			}
 		})
 	}
@@ -125,10 +145,15 @@ func TestARunningInstanceTellsItsMachine(t *testing.T) {
 			Name: "default", MAC: "52:54:00:00:00:01", IP: "10.66.10.7", IPs: []string{"10.66.10.7", "fe80::1"}, InterfaceName: "enp1s0",
 			InfoSource: "domain, guest-agent", QueueCount: 1, PodInterfaceName: "eth0", LinkState: "up",
 		}},
-		VolumeStatus: []virtv1.VolumeStatus{{Name: "root", Target: "vda", Size: 1 << 30, PersistentVolumeClaimInfo: &virtv1.PersistentVolumeClaimInfo{
+		VolumeStatus: []virtv1.VolumeStatus{{Name: "root", Target: "vda", PersistentVolumeClaimInfo: &virtv1.PersistentVolumeClaimInfo{
 			ClaimName: "root", Capacity: pvc.Status.Capacity,
 		}}},
-		PhaseTransitionTimestamps: []virtv1.VirtualMachineInstancePhaseTransitionTimestamp{{Phase: virtv1.Running, PhaseTransitionTimestamp: now}},
+		PhaseTransitionTimestamps: []virtv1.VirtualMachineInstancePhaseTransitionTimestamp{
+			{Phase: virtv1.Pending, PhaseTransitionTimestamp: now},
+			{Phase: virtv1.Scheduling, PhaseTransitionTimestamp: now},
+			{Phase: virtv1.Scheduled, PhaseTransitionTimestamp: now},
+			{Phase: virtv1.Running, PhaseTransitionTimestamp: now},
+		},
 	}
 	ignore := cmpopts.IgnoreFields(virtv1.VirtualMachineInstanceStatus{}, "Conditions", "RuntimeUser")
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
@@ -137,12 +162,40 @@ func TestARunningInstanceTellsItsMachine(t *testing.T) {
 }
 
 func TestAStatusThatDidNotChangeIsEqual(t *testing.T) {
-	vmi := machineInstance()
-	view := View{VMI: vmi, Decision: Decision{Phase: virtv1.Running}, Process: Observed{Known: true, Running: true}, Node: "here", Now: earlier}
-	vmi.Status = Status(view)
-	view.Now = now
-	if diff := cmp.Diff(vmi.Status, Status(view)); diff != "" {
-		t.Errorf("second status (-first +second):\n%s", diff)
+	for name, view := range map[string]View{
+		"runs":             {Decision: Decision{Phase: virtv1.Running}, Process: Observed{Known: true, Running: true}},
+		"no node takes it": {Decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonUnschedulable, Message: "labels"}},
+		"no image":         {Decision: Decision{Phase: virtv1.Scheduling, Reason: ReasonImagePull, Message: "404"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			view.VMI, view.Node, view.Now = machineInstance(), "here", earlier
+			view.VMI.Status = Status(view)
+			view.Now = now
+			if diff := cmp.Diff(view.VMI.Status, Status(view)); diff != "" {
+				t.Errorf("second status (-first +second):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPhasesPassed(t *testing.T) {
+	type phases = []virtv1.VirtualMachineInstancePhase
+	for name, c := range map[string]struct {
+		from, to virtv1.VirtualMachineInstancePhase
+		want     phases
+	}{
+		"new and runs at once": {"", virtv1.Running, phases{virtv1.Pending, virtv1.Scheduling, virtv1.Scheduled, virtv1.Running}},
+		"one step":             {virtv1.Pending, virtv1.Scheduling, phases{virtv1.Scheduling}},
+		"one is skipped":       {virtv1.Scheduling, virtv1.Running, phases{virtv1.Scheduled, virtv1.Running}},
+		"back":                 {virtv1.Scheduling, virtv1.Pending, phases{virtv1.Pending}},
+		"it ends":              {virtv1.Running, virtv1.Succeeded, phases{virtv1.Succeeded}},
+		"it never ran":         {virtv1.Scheduling, virtv1.Failed, phases{virtv1.Failed}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, passed(c.from, c.to)); diff != "" {
+				t.Errorf("phases (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -102,26 +102,32 @@ func starting(v View) bool {
 	return v.Decision.Action == Create && v.Failure == ""
 }
 
+// waitsFor: what stands in an instance's way is said by one of two conditions.
 func waitsFor(v View, reason string) bool {
 	if v.Instance == nil {
 		return false
 	}
-	c := condition(v.Instance, virtv1.VirtualMachineInstanceSynchronized)
+	kind := virtv1.VirtualMachineInstanceSynchronized
+	if reason == instance.ReasonUnschedulable {
+		kind = podScheduled
+	}
+	c := condition(v.Instance, kind)
 	return c != nil && c.Status == corev1.ConditionFalse && c.Reason == reason
 }
 
+const podScheduled = virtv1.VirtualMachineInstanceConditionType(corev1.PodScheduled)
+
 // Reasons of the machine's own conditions.
 const (
-	ReasonNoInstance      = "VMINotExists"
-	ReasonUnsupported     = "Unsupported"
-	ReasonFailedCreate    = "FailedCreate"
-	ReasonTemplateChanged = "TemplateChanged"
+	ReasonNoInstance   = "VMINotExists"
+	ReasonUnsupported  = "Unsupported"
+	ReasonFailedCreate = "FailedCreate"
 )
 
 // shared are the conditions that a machine takes over from its instance.
 var shared = []virtv1.VirtualMachineInstanceConditionType{
 	virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceAgentConnected,
-	virtv1.VirtualMachineInstanceIsMigratable, virtv1.VirtualMachineInstanceSynchronized,
+	virtv1.VirtualMachineInstanceIsMigratable, virtv1.VirtualMachineInstanceSynchronized, podScheduled,
 }
 
 func setConditions(out *virtv1.VirtualMachineStatus, v View) {
@@ -143,7 +149,7 @@ func setConditions(out *virtv1.VirtualMachineStatus, v View) {
 	}
 	setFailure(c, v)
 	if v.Instance != nil && v.VM.Spec.Template != nil && outdated(v) {
-		c.set(virtv1.VirtualMachineRestartRequired, corev1.ConditionTrue, ReasonTemplateChanged, "the template has changed since the instance was created")
+		c.set(virtv1.VirtualMachineRestartRequired, corev1.ConditionTrue, "", "a non-live-updatable field was changed in the template spec")
 	} else {
 		c.drop(virtv1.VirtualMachineRestartRequired)
 	}

@@ -93,6 +93,7 @@ func runnerOf(mgr ctrl.Manager, o *options, a access, chosen *setup.Options, loc
 	if err := pods.SetupWithManager(mgr); err != nil {
 		return nil, err
 	}
+	chosen.ImportsInPods = true
 	return pods, nil
 }
 

@@ -26,6 +26,8 @@ import (
 type Deps struct {
 	// Desk runs the imports. The caller adds it to the manager.
 	Desk *intake.Desk
+	// InPods tells that imports run in pods, for which late binding volumes are bound.
+	InPods bool
 	// Shelf is DVCR.
 	Shelf intake.Shelf
 	// Secrets reads pull secrets; nil means the manager's API reader, so that no
@@ -106,6 +108,7 @@ type engine struct {
 	client     client.Client
 	secrets    client.Reader
 	desk       *intake.Desk
+	inPods     bool
 	shelf      intake.Shelf
 	dvcrLogin  intake.LoginOf
 	authority  []byte
@@ -125,6 +128,7 @@ func newEngine(c client.Client, deps Deps) *engine {
 		client:     c,
 		secrets:    deps.Secrets,
 		desk:       deps.Desk,
+		inPods:     deps.InPods,
 		shelf:      deps.Shelf,
 		dvcrLogin:  deps.Login,
 		authority:  deps.Authority,

@@ -98,9 +98,9 @@ func restoredFor(claim *corev1.PersistentVolumeClaim, snapshot, uid string) bool
 		uid != "" && claim.Annotations[restoredFrom] == uid && ref != nil && ref.Name == snapshot
 }
 
-// readable tells whether a claim is bound, or will be for whoever reads it.
+// readable tells whether a claim is bound, or will be for the pod that reads it.
 func (e *engine) readable(ctx context.Context, claim *corev1.PersistentVolumeClaim) (bool, error) {
-	if claim.Status.Phase == corev1.ClaimBound || claim.Spec.StorageClassName == nil {
+	if claim.Status.Phase == corev1.ClaimBound || claim.Spec.StorageClassName == nil || !e.inPods {
 		return claim.Status.Phase == corev1.ClaimBound, nil
 	}
 	var class storagev1.StorageClass

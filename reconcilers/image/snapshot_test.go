@@ -114,17 +114,23 @@ func TestRestoredClaim(t *testing.T) {
 		binding storagev1.VolumeBindingMode
 		change  func(w *world)
 		starts  bool
+		// inProcess tells that imports run in this process.
+		inProcess bool
 	}{
-		"not bound":                          {binding: storagev1.VolumeBindingImmediate},
-		"bound when somebody reads it":       {binding: storagev1.VolumeBindingWaitForFirstConsumer, starts: true},
-		"bound":                              {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t) }, starts: true},
-		"bound, but the snapshot is another": {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t); w.other(t) }},
+		"not bound":                                      {binding: storagev1.VolumeBindingImmediate},
+		"bound when a pod reads it":                      {binding: storagev1.VolumeBindingWaitForFirstConsumer, starts: true},
+		"bound when a pod reads it, and none does":       {binding: storagev1.VolumeBindingWaitForFirstConsumer, inProcess: true},
+		"bound, read in this process":                    {binding: storagev1.VolumeBindingWaitForFirstConsumer, inProcess: true, change: func(w *world) { w.bind(t) }, starts: true},
+		"bound":                                          {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t) }, starts: true},
+		"bound, but the snapshot is another":             {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t); w.other(t) }},
 		"bound, but the snapshot is another of its name": {binding: storagev1.VolumeBindingImmediate, change: func(w *world) { w.bind(t); w.anew(t) }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			image := madeFrom("VirtualDiskSnapshot", "root")
 			w := newWorld(t, append(append(snapshotOf("root"), snapshotOf("other")...), image, classOf(c.binding))...)
+			w.inProcess = c.inProcess
+			w.restart()
 			flowtest.Settle(t, w.client, w.images, image, 10)
 			if c.change != nil {
 				c.change(w)

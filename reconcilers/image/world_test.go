@@ -43,9 +43,11 @@ type world struct {
 	// signedBy says who must have signed every container image.
 	signedBy []signatures.Trust
 	// classes are those that images on volumes may have.
-	classes  storageclass.Policy
-	images   reconcile.Reconciler
-	clusters reconcile.Reconciler
+	classes storageclass.Policy
+	// inProcess tells that imports run in this process.
+	inProcess bool
+	images    reconcile.Reconciler
+	clusters  reconcile.Reconciler
 }
 
 func newWorld(tb testing.TB, objects ...client.Object) *world {
@@ -78,7 +80,7 @@ func newWorld(tb testing.TB, objects ...client.Object) *world {
 
 // restart is what a new process knows: nothing but what lies outside of it.
 func (w *world) restart() {
-	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: func(string) intake.Login { return intake.Login{Username: "reader", Password: "secret"} }, Authority: w.authority, SignedBy: w.signedBy, Classes: w.classes, Clock: w.clock})
+	e := newEngine(w.client, Deps{Desk: intake.NewDesk(w.runner, w.clock), Shelf: w.shelf, Secrets: w.client, Login: func(string) intake.Login { return intake.Login{Username: "reader", Password: "secret"} }, Authority: w.authority, SignedBy: w.signedBy, Classes: w.classes, InPods: !w.inProcess, Clock: w.clock})
 	deps := flow.Deps{Client: w.client, Recorder: w.recorder, Clock: w.clock}
 	w.images = reconciler(virtualImage(), e, deps)
 	w.clusters = reconciler(clusterVirtualImage(), e, deps)

@@ -68,6 +68,8 @@ type Options struct {
 	TempDir string
 	// Imports runs imports into DVCR. Needed by stage 2.
 	Imports intake.Runner
+	// ImportsInPods tells that Imports has a pod read each volume.
+	ImportsInPods bool
 	// Repositories reaches DVCR. Needed by stage 2.
 	Repositories intake.Repositories
 	// Login lets the engine pull from DVCR for a namespace.
@@ -167,7 +169,7 @@ func addVirtualization(mgr ctrl.Manager, o Options, m *flow.Metrics) error {
 	for _, add := range []func() error{
 		func() error {
 			return image.SetupWithManager(mgr, image.Deps{
-				Desk: desk, Shelf: shelf, Login: o.Login, Authority: o.RegistryAuthority, SignedBy: o.SignedBy,
+				Desk: desk, InPods: o.ImportsInPods, Shelf: shelf, Login: o.Login, Authority: o.RegistryAuthority, SignedBy: o.SignedBy,
 				Classes: o.ImageClasses, Clock: c, Metrics: m, Registry: metrics.Registry,
 			})
 		},

@@ -19,17 +19,20 @@ import (
 
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/annotations"
 	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/dvcr/importer"
@@ -49,6 +52,8 @@ func TestStory(t *testing.T) {
 	s := newStory(t)
 	image := s.serveImage(t)
 	root := s.disk("root", v1alpha2.VirtualDiskDataSource{Type: v1alpha2.DataSourceHTTP, HTTP: &v1alpha2.HTTPSource{URL: image}}, "8Mi")
+	root.Annotations = map[string]string{annotations.VirtualDiskBindingMode: string(storagev1.VolumeBindingImmediate)}
+	root.Spec.PersistentVolumeClaim.StorageClassName = ptr.To("local-wait") // and so are the claims that it is restored to
 	s.await(t, s.created(t, root), diskReady(root))
 	s.write(t, root, 'b')
 	want := s.read(t, root)
@@ -86,6 +91,9 @@ func TestStory(t *testing.T) {
 		t.Error("the disk itself holds what the snapshot does, the test tells nothing")
 	}
 	s.nothingRestored(t)
+	if failures := s.lender.failures(); len(failures) > 0 {
+		t.Errorf("reading failed before the volumes were there: %v", failures)
+	}
 }
 
 func protected(o client.Object) bool {
@@ -164,8 +172,9 @@ type lender struct {
 	client client.Client
 	node   *node.Node
 
-	mu   sync.Mutex
-	open chan struct{} // closed while volumes are lent
+	mu     sync.Mutex
+	open   chan struct{} // closed while volumes are lent
+	failed []error
 }
 
 func newLender(c client.Client, n *node.Node) *lender {
@@ -190,6 +199,13 @@ func (l *lender) letGo() {
 	}
 }
 
+// failures are the volumes that were asked for and could not be lent.
+func (l *lender) failures() []error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
 // Open implements importer.Volumes.
 func (l *lender) Open(ctx context.Context, namespace, claim string) (importer.Volume, error) {
 	l.mu.Lock()
@@ -206,6 +222,9 @@ func (l *lender) Open(ctx context.Context, namespace, claim string) (importer.Vo
 	}
 	file, release, err := l.node.Lend(string(pvc.UID))
 	if err != nil {
+		l.mu.Lock()
+		l.failed = append(l.failed, fmt.Errorf("claim %s: %w", claim, err))
+		l.mu.Unlock()
 		return importer.Volume{}, fmt.Errorf("%w: %w", importer.ErrUnreachable, err)
 	}
 	return importer.Volume{Path: file, Format: "qcow2", Release: release}, nil

@@ -13,11 +13,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
@@ -63,21 +61,21 @@ func TestStory(t *testing.T) {
 		},
 	}
 	s.create(t, vd)
-	s.await(t, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskPending })
+	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskPending })
 	s.create(t, vi)
-	s.await(t, vi, func() bool { return vi.Status.Phase == v1alpha2.ImageReady })
+	kubetest.Await(t, s.client, vi, func() bool { return vi.Status.Phase == v1alpha2.ImageReady })
 	if vi.Status.Size.UnpackedBytes != "8388608" || !strings.HasPrefix(vi.Status.Target.RegistryURL, s.shelf.Address()+"/vi/") {
 		t.Errorf("the image's status is %+v", vi.Status)
 	}
 
-	s.await(t, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskFailed })
+	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskFailed })
 	vd.Spec.PersistentVolumeClaim.Size = ptr.To(resource.MustParse("16Mi"))
 	s.update(t, vd)
-	s.await(t, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskProvisioning })
+	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskProvisioning })
 
 	claim := s.playCDI(t, vd, vi)
-	s.await(t, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskReady })
-	s.await(t, vi, func() bool { return len(vi.Finalizers) == 1 })
+	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskReady })
+	kubetest.Await(t, s.client, vi, func() bool { return len(vi.Finalizers) == 1 })
 
 	s.loseDataVolume(t, claim)
 	s.grow(t, vd, claim)
@@ -217,7 +215,7 @@ func (s *story) loseDataVolume(t *testing.T, claim *corev1.PersistentVolumeClaim
 	if err := s.client.Delete(t.Context(), volume); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t, claim, func() bool { return len(claim.OwnerReferences) == 1 })
+	kubetest.Await(t, s.client, claim, func() bool { return len(claim.OwnerReferences) == 1 })
 	if claim.OwnerReferences[0].Kind != v1alpha2.VirtualDiskKind || !claim.DeletionTimestamp.IsZero() {
 		t.Errorf("the claim's owners are %+v, deleted %v; want it to stay with its disk", claim.OwnerReferences, claim.DeletionTimestamp)
 	}
@@ -229,11 +227,11 @@ func (s *story) grow(t *testing.T, vd *v1alpha2.VirtualDisk, claim *corev1.Persi
 	s.refresh(t, vd)
 	vd.Spec.PersistentVolumeClaim.Size = &more
 	s.update(t, vd)
-	s.await(t, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskResizing })
-	s.await(t, claim, func() bool { return claim.Spec.Resources.Requests.Storage().Equal(more) })
+	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskResizing })
+	kubetest.Await(t, s.client, claim, func() bool { return claim.Spec.Resources.Requests.Storage().Equal(more) })
 	claim.Status.Capacity[corev1.ResourceStorage] = more
 	s.updateStatus(t, claim)
-	s.await(t, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskReady && vd.Status.Capacity == "32Mi" })
+	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskReady && vd.Status.Capacity == "32Mi" })
 }
 
 func (s *story) deleteAll(t *testing.T, vd *v1alpha2.VirtualDisk, vi *v1alpha2.VirtualImage, claim *corev1.PersistentVolumeClaim) {
@@ -243,12 +241,12 @@ func (s *story) deleteAll(t *testing.T, vd *v1alpha2.VirtualDisk, vi *v1alpha2.V
 		if err := s.client.Delete(t.Context(), obj); err != nil {
 			t.Fatal(err)
 		}
-		s.await(t, obj, nil)
+		kubetest.Await(t, s.client, obj, nil)
 	}
 	if there, err := s.shelf.Has(t.Context(), artifact); err != nil || there {
 		t.Errorf("the image is in DVCR still: %t, %v", there, err)
 	}
-	s.await(t, claim, nil)
+	kubetest.Await(t, s.client, claim, nil)
 }
 
 func (s *story) create(t *testing.T, obj client.Object) {
@@ -276,44 +274,5 @@ func (s *story) refresh(t *testing.T, obj client.Object) {
 	t.Helper()
 	if err := s.client.Get(t.Context(), client.ObjectKeyFromObject(obj), obj); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// await watches an object until it is as wanted; nil waits until it is gone.
-func (s *story) await(t *testing.T, obj client.Object, wanted func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	events, err := s.client.Watch(ctx, listOf(t, obj), client.InNamespace(obj.GetNamespace()), client.MatchingFields{"metadata.name": obj.GetName()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer events.Stop()
-	for {
-		err := s.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
-		if wanted == nil && apierrors.IsNotFound(err) {
-			return
-		}
-		if err == nil && wanted != nil && wanted() {
-			return
-		}
-		if event, open := <-events.ResultChan(); !open || event.Type == watch.Error {
-			t.Fatalf("%T %s never came to be as wanted; it is %+v", obj, obj.GetName(), obj)
-		}
-	}
-}
-
-func listOf(t *testing.T, obj client.Object) client.ObjectList {
-	t.Helper()
-	switch obj.(type) {
-	case *v1alpha2.VirtualImage:
-		return &v1alpha2.VirtualImageList{}
-	case *v1alpha2.VirtualDisk:
-		return &v1alpha2.VirtualDiskList{}
-	case *corev1.PersistentVolumeClaim:
-		return &corev1.PersistentVolumeClaimList{}
-	default:
-		t.Fatalf("there is no list for %T", obj)
-		return nil
 	}
 }

@@ -20,11 +20,9 @@ import (
 	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -54,15 +52,15 @@ func TestStory(t *testing.T) {
 	root := s.disk("root", v1alpha2.VirtualDiskDataSource{Type: v1alpha2.DataSourceHTTP, HTTP: &v1alpha2.HTTPSource{URL: image}}, "8Mi")
 	root.Annotations = map[string]string{annotations.VirtualDiskBindingMode: string(storagev1.VolumeBindingImmediate)}
 	root.Spec.PersistentVolumeClaim.StorageClassName = ptr.To("local-wait") // and so are the claims that it is restored to
-	s.await(t, s.created(t, root), diskReady(root))
+	kubetest.Await(t, s.client, s.created(t, root), diskReady(root))
 	s.write(t, root, 'b')
 	want := s.read(t, root)
 	snapshot := &v1alpha2.VirtualDiskSnapshot{ObjectMeta: s.named("nightly"), Spec: v1alpha2.VirtualDiskSnapshotSpec{VirtualDiskName: "root"}}
-	s.await(t, s.created(t, snapshot), func() bool { return snapshot.Status.Phase == v1alpha2.SnapshotReady })
+	kubetest.Await(t, s.client, s.created(t, snapshot), func() bool { return snapshot.Status.Phase == v1alpha2.SnapshotReady })
 	s.write(t, root, 'a')
 
 	onVolume := s.image("volume", v1alpha2.StoragePersistentVolumeClaim)
-	s.await(t, s.created(t, onVolume), imageReady(onVolume))
+	kubetest.Await(t, s.client, s.created(t, onVolume), imageReady(onVolume))
 	s.holds(t, "of-volume", onVolume, want)
 
 	s.lender.hold()
@@ -72,20 +70,20 @@ func TestStory(t *testing.T) {
 		ObjectRef: &v1alpha2.ClusterVirtualImageObjectRef{Kind: v1alpha2.ObjectRefVirtualDiskSnapshot, Namespace: s.namespace, Name: "nightly"},
 	}
 	s.create(t, given)
-	s.await(t, snapshot, func() bool { return protected(snapshot) })
+	kubetest.Await(t, s.client, snapshot, func() bool { return protected(snapshot) })
 	s.remove(t, given)
-	s.await(t, given, nil)
-	s.await(t, snapshot, func() bool { return !protected(snapshot) })
+	kubetest.Await(t, s.client, given, nil)
+	kubetest.Await(t, s.client, snapshot, func() bool { return !protected(snapshot) })
 
 	golden := s.image("golden", v1alpha2.StorageContainerRegistry)
 	s.create(t, golden)
-	s.await(t, snapshot, func() bool { return protected(snapshot) })
+	kubetest.Await(t, s.client, snapshot, func() bool { return protected(snapshot) })
 	s.remove(t, snapshot)
-	s.await(t, snapshot, func() bool { return waitsFor(snapshot, "golden") })
+	kubetest.Await(t, s.client, snapshot, func() bool { return waitsFor(snapshot, "golden") })
 	s.lender.letGo()
-	s.await(t, golden, imageReady(golden))
-	s.await(t, snapshot, nil)
-	s.await(t, &snapshotv1.VolumeSnapshot{ObjectMeta: s.named("nightly")}, nil)
+	kubetest.Await(t, s.client, golden, imageReady(golden))
+	kubetest.Await(t, s.client, snapshot, nil)
+	kubetest.Await(t, s.client, &snapshotv1.VolumeSnapshot{ObjectMeta: s.named("nightly")}, nil)
 	s.holds(t, "of-golden", golden, want)
 	if now := s.read(t, root); bytes.Equal(now, want) {
 		t.Error("the disk itself holds what the snapshot does, the test tells nothing")
@@ -279,7 +277,7 @@ func (s *story) holds(t *testing.T, name string, image *v1alpha2.VirtualImage, w
 	vd := s.disk(name, v1alpha2.VirtualDiskDataSource{
 		Type: v1alpha2.DataSourceObjectRef, ObjectRef: &v1alpha2.VirtualDiskObjectRef{Kind: v1alpha2.ObjectRefVirtualImage, Name: image.Name},
 	}, "")
-	s.await(t, s.created(t, vd), diskReady(vd))
+	kubetest.Await(t, s.client, s.created(t, vd), diskReady(vd))
 	if got := s.read(t, vd); !bytes.Equal(got, want) {
 		t.Errorf("disk %s has %d bytes that are not the snapshot's %d", name, len(got), len(want))
 	}
@@ -329,7 +327,7 @@ func (s *story) nothingRestored(t *testing.T) {
 	must(t, s.client.List(t.Context(), &claims, client.InNamespace(s.namespace)))
 	for i := range claims.Items {
 		if strings.HasPrefix(claims.Items[i].Name, "d8v-vi-snapshot-") {
-			s.await(t, &claims.Items[i], nil)
+			kubetest.Await(t, s.client, &claims.Items[i], nil)
 		}
 	}
 }
@@ -354,45 +352,5 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// await watches an object until it is as wanted; nil waits until it is gone.
-func (s *story) await(t *testing.T, obj client.Object, wanted func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	events, err := s.client.Watch(ctx, listOf(t, obj), client.InNamespace(obj.GetNamespace()), client.MatchingFields{"metadata.name": obj.GetName()})
-	must(t, err)
-	defer events.Stop()
-	for {
-		err := s.client.Get(ctx, client.ObjectKeyFromObject(obj), obj)
-		if wanted == nil && apierrors.IsNotFound(err) || err == nil && wanted != nil && wanted() {
-			return
-		}
-		if event, open := <-events.ResultChan(); !open || event.Type == watch.Error {
-			t.Fatalf("%T %s never came to be as wanted; it is %+v", obj, obj.GetName(), obj)
-		}
-	}
-}
-
-func listOf(t *testing.T, obj client.Object) client.ObjectList {
-	t.Helper()
-	switch obj.(type) {
-	case *v1alpha2.VirtualImage:
-		return &v1alpha2.VirtualImageList{}
-	case *v1alpha2.ClusterVirtualImage:
-		return &v1alpha2.ClusterVirtualImageList{}
-	case *v1alpha2.VirtualDisk:
-		return &v1alpha2.VirtualDiskList{}
-	case *v1alpha2.VirtualDiskSnapshot:
-		return &v1alpha2.VirtualDiskSnapshotList{}
-	case *snapshotv1.VolumeSnapshot:
-		return &snapshotv1.VolumeSnapshotList{}
-	case *corev1.PersistentVolumeClaim:
-		return &corev1.PersistentVolumeClaimList{}
-	default:
-		t.Fatalf("there is no list for %T", obj)
-		return nil
 	}
 }

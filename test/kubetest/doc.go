@@ -2,7 +2,7 @@
 // binary, with its data in a temporary directory, gone when the binary ends.
 //
 // In come the directories of CustomResourceDefinitions, out go a client
-// configuration with all rights, and namespaces of their own for tests that
-// run side by side. It never skips: a test that needs an API server and cannot
-// have one fails.
+// configuration with all rights, namespaces of their own for tests that run side
+// by side, and the wait for a change that a controller makes. It never skips: a
+// test that needs an API server and cannot have one fails.
 package kubetest

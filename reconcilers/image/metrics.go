@@ -1,9 +1,11 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,11 +14,14 @@ import (
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
-// phases are all that an image can be in; ClusterVirtualImage has no volume to lose.
-var phases = []v1alpha2.ImagePhase{
-	v1alpha2.ImagePending, v1alpha2.ImageProvisioning, v1alpha2.ImageWaitForUserUpload, v1alpha2.ImageReady,
-	v1alpha2.ImageFailed, v1alpha2.ImageTerminating, v1alpha2.ImageLost, v1alpha2.ImagePVCLost,
-}
+// clusterPhases are all that a ClusterVirtualImage can be in; a VirtualImage has a volume to lose, too.
+var (
+	clusterPhases = []v1alpha2.ImagePhase{
+		v1alpha2.ImagePending, v1alpha2.ImageProvisioning, v1alpha2.ImageWaitForUserUpload, v1alpha2.ImageReady,
+		v1alpha2.ImageFailed, v1alpha2.ImageTerminating, v1alpha2.ImageLost,
+	}
+	phases = append(slices.Clone(clusterPhases), v1alpha2.ImagePVCLost)
+)
 
 // collector tells the phase of every image: one series for each phase, 1 for
 // the one that the image is in.
@@ -64,20 +69,22 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	if err := c.reader.List(ctx, &images); err == nil {
 		for i := range images.Items {
 			o := &images.Items[i]
-			emit(out, c.image, o.Status.Phase, o.Name, o.Namespace, string(o.UID))
+			emit(out, c.image, phases, o.Status.Phase, o.Name, o.Namespace, string(o.UID))
 		}
 	}
 	var clusters v1alpha2.ClusterVirtualImageList
 	if err := c.reader.List(ctx, &clusters); err == nil {
 		for i := range clusters.Items {
 			o := &clusters.Items[i]
-			emit(out, c.cluster, o.Status.Phase, o.Name, string(o.UID))
+			emit(out, c.cluster, clusterPhases, o.Status.Phase, o.Name, string(o.UID))
 		}
 	}
 }
 
-func emit(out chan<- prometheus.Metric, desc *prometheus.Desc, now v1alpha2.ImagePhase, labels ...string) {
-	for _, phase := range phases {
+// emit tells a series for each phase; an image without one is pending.
+func emit(out chan<- prometheus.Metric, desc *prometheus.Desc, all []v1alpha2.ImagePhase, now v1alpha2.ImagePhase, labels ...string) {
+	now = cmp.Or(now, v1alpha2.ImagePending)
+	for _, phase := range all {
 		value := 0.0
 		if phase == now {
 			value = 1

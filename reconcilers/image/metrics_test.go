@@ -1,6 +1,7 @@
 package image
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,7 +15,9 @@ func TestMetrics(t *testing.T) {
 	ready := readyImage()
 	cluster := &v1alpha2.ClusterVirtualImage{ObjectMeta: metav1.ObjectMeta{Name: "c", UID: "c1"}}
 	cluster.Status.Phase = v1alpha2.ImageLost
-	w := newWorld(t, ready, cluster)
+	fresh := httpImage()
+	fresh.Name, fresh.UID = "fresh", "u2"
+	w := newWorld(t, ready, cluster, fresh)
 	registry := prometheus.NewRegistry()
 	for range 2 { // a second manager in the process takes the place of the first
 		if err := register(registry, w.client); err != nil {
@@ -27,7 +30,7 @@ func TestMetrics(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, f := range families {
-		if len(f.Metric) != len(phases) {
+		if want := map[bool]int{true: 7, false: 2 * 8}[strings.Contains(f.GetName(), "cluster")]; len(f.Metric) != want {
 			t.Errorf("%s has %d series", f.GetName(), len(f.Metric))
 		}
 		for _, m := range f.Metric {
@@ -40,7 +43,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	want := map[string]string{
-		"d8_virtualization_virtualimage_status_phase":        "name=debian namespace=team phase=Ready uid=u1 ",
+		"d8_virtualization_virtualimage_status_phase":        "name=debian namespace=team phase=Ready uid=u1 name=fresh namespace=team phase=Pending uid=u2 ",
 		"d8_virtualization_clustervirtualimage_status_phase": "name=c phase=ImageLost uid=c1 ",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

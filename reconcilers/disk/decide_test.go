@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/reconcilers/internal/storageclass"
@@ -126,25 +127,28 @@ func TestGrow(t *testing.T) {
 	tests := map[string]struct {
 		asked, granted, request, capacity string
 		fixed, guestPending               bool
+		overhead                          float64
 		want                              string
 	}{
-		"nothing asked":                   {"", "1Gi", "1Gi", "1Gi", false, false, "had"},
-		"had":                             {"1Gi", "1Gi", "1Gi", "1Gi", false, false, "had"},
-		"had, volume a little larger":     {"1G", "1G", "1G", "1Gi", false, false, "had"},
-		"asked for":                       {"2Gi", "1Gi", "1Gi", "1Gi", false, false, "request 2Gi"},
-		"under way":                       {"2Gi", "2Gi", "2Gi", "1Gi", false, false, "pending"},
-		"guest does not see it yet":       {"2Gi", "2Gi", "2Gi", "2Gi", false, true, "pending"},
-		"with room for a file system":     {"2Gi", "1Gi", "1100Mi", "1100Mi", false, false, "request 2201Mi"},
-		"the same with a file system":     {"1Gi", "1Gi", "1100Mi", "1100Mi", false, false, "had"},
-		"smaller":                         {"1Gi", "2Gi", "2Gi", "2Gi", false, false, "problem"},
-		"smaller than with a file system": {"1050Mi", "1060Mi", "1100Mi", "1100Mi", false, false, "problem"},
-		"class does not let it":           {"2Gi", "1Gi", "1Gi", "1Gi", true, false, "problem"},
+		"nothing asked":                   {"", "1Gi", "1Gi", "1Gi", false, false, 0, "had"},
+		"had":                             {"1Gi", "1Gi", "1Gi", "1Gi", false, false, 0, "had"},
+		"had, volume a little larger":     {"1G", "1G", "1G", "1Gi", false, false, 0, "had"},
+		"asked for":                       {"2Gi", "1Gi", "1Gi", "1Gi", false, false, 0, "request 2Gi"},
+		"under way":                       {"2Gi", "2Gi", "2Gi", "1Gi", false, false, 0, "pending"},
+		"guest does not see it yet":       {"2Gi", "2Gi", "2Gi", "2Gi", false, true, 0, "pending"},
+		"with room for a file system":     {"192Mi", "128Mi", "142270792", "142270792", false, false, 0.06, "request 205Mi"},
+		"not of whole MiB":                {"200000000", "128Mi", "136Mi", "136Mi", false, false, 0.06, "request 204Mi"},
+		"within what the claim has":       {"1050Mi", "1Gi", "1100Mi", "1100Mi", false, false, 0, "request 1100Mi"},
+		"the same with a file system":     {"1Gi", "1Gi", "1100Mi", "1100Mi", false, false, 0, "had"},
+		"smaller":                         {"1Gi", "2Gi", "2Gi", "2Gi", false, false, 0, "problem"},
+		"smaller than with a file system": {"1050Mi", "1060Mi", "1100Mi", "1100Mi", false, false, 0, "problem"},
+		"class does not let it":           {"2Gi", "1Gi", "1Gi", "1Gi", true, false, 0, "problem"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := growthRequest{
 				granted: resource.MustParse(test.granted), request: resource.MustParse(test.request), capacity: resource.MustParse(test.capacity),
-				expandable: !test.fixed, guestPending: test.guestPending,
+				expandable: !test.fixed, guestPending: test.guestPending, overhead: test.overhead,
 			}
 			if test.asked != "" {
 				r.asked = ptr.To(resource.MustParse(test.asked))
@@ -186,6 +190,30 @@ func TestNames(t *testing.T) {
 			got := volumeName(vd)
 			if diff := cmp.Diff(test.want, got); diff != "" || len(got) > maxName {
 				t.Errorf("name of %d characters (-want +got):\n%s", len(got), diff)
+			}
+		})
+	}
+}
+
+func TestOverheadOf(t *testing.T) {
+	reckoned := &cdiv1.FilesystemOverhead{Global: "0.06", StorageClass: map[string]cdiv1.Percent{"tight": "0.01", "broken": "much"}}
+	tests := map[string]struct {
+		reckoned *cdiv1.FilesystemOverhead
+		class    string
+		want     float64
+		fails    bool
+	}{
+		"not known yet":     {nil, "any", 0, false},
+		"of all classes":    {reckoned, "any", 0.06, false},
+		"of a class":        {reckoned, "tight", 0.01, false},
+		"that is no number": {reckoned, "broken", 0, true},
+		"that is not given": {&cdiv1.FilesystemOverhead{}, "any", 0, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := overheadOf(&cdiv1.CDIConfig{Status: cdiv1.CDIConfigStatus{FilesystemOverhead: test.reckoned}}, test.class)
+			if got != test.want || (err != nil) != test.fails {
+				t.Errorf("overhead %v, error %v", got, err)
 			}
 		})
 	}

@@ -3,12 +3,16 @@ package disk
 import (
 	"context"
 	"fmt"
+	"math"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/utils/ptr"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2/vdcondition"
 	"slipway.dev/slipway/reconcilers/internal/flow"
@@ -33,7 +37,11 @@ func (e *engine) resizeVolume(ctx context.Context, s *scope) flow.Outcome {
 	if s.claim == nil || s.lost() {
 		return flow.Done()
 	}
-	s.growth = grow(s.growthRequest())
+	request, err := e.growthRequest(ctx, s)
+	if err != nil {
+		return flow.Fail("ResizingFailed", err)
+	}
+	s.growth = grow(request)
 	if s.growth.request.IsZero() {
 		announceGrowth(ctx, s)
 		return flow.Done()
@@ -74,29 +82,37 @@ type growthRequest struct {
 	granted resource.Quantity
 	// request and capacity are the claim's.
 	request, capacity resource.Quantity
+	// overhead is the part of a volume that the file system which the disk lies on takes.
+	overhead float64
 	// expandable tells whether the class lets volumes grow.
 	expandable bool
 	// guestPending tells that a machine that runs has yet to see the new size.
 	guestPending bool
 }
 
-func (s *scope) growthRequest() growthRequest {
+func (e *engine) growthRequest(ctx context.Context, s *scope) (growthRequest, error) {
 	granted, err := resource.ParseQuantity(s.claim.Annotations[grantedSize])
 	if err != nil {
 		granted = s.claim.Spec.Resources.Requests[corev1.ResourceStorage]
 	}
+	asked, overhead := s.disk.Spec.PersistentVolumeClaim.Size, 0.0
+	if asked != nil && asked.Cmp(granted) > 0 {
+		if overhead, err = e.overhead(ctx, s.claim); err != nil {
+			return growthRequest{}, err
+		}
+	}
 	return growthRequest{
-		asked:        s.disk.Spec.PersistentVolumeClaim.Size,
+		asked:        asked,
+		overhead:     overhead,
 		granted:      granted,
 		request:      s.claim.Spec.Resources.Requests[corev1.ResourceStorage],
 		capacity:     s.claim.Status.Capacity[corev1.ResourceStorage],
 		expandable:   s.class.object != nil && ptr.Deref(s.class.object.AllowVolumeExpansion, false),
 		guestPending: s.machines.active && claimCondition(s.claim, corev1.PersistentVolumeClaimFileSystemResizePending),
-	}
+	}, nil
 }
 
-// grow decides what a volume needs to get the size that was asked for. A request
-// that is larger than the disk, as a file system needs it, grows in proportion.
+// grow decides what a volume needs to get the size that was asked for.
 func grow(r growthRequest) growth {
 	switch {
 	case r.asked == nil || r.asked.Cmp(r.granted) == 0:
@@ -106,18 +122,62 @@ func grow(r growthRequest) growth {
 	case !r.expandable:
 		return growth{problem: fmt.Sprintf("the disk has %s and the spec asks for %s, but its storage class does not let volumes grow", r.granted.String(), r.asked)}
 	default:
-		return growth{pending: true, request: scaled(r)}
+		return growth{pending: true, request: larger(r.request, withRoom(*r.asked, r.overhead))}
 	}
 }
 
-func scaled(r growthRequest) resource.Quantity {
-	if r.request.Cmp(r.granted) <= 0 || r.granted.IsZero() {
-		return *r.asked
+func larger(a, b resource.Quantity) resource.Quantity {
+	if a.Cmp(b) > 0 {
+		return a
 	}
-	overhead := r.request.AsApproximateFloat64() / r.granted.AsApproximateFloat64()
-	bytes := int64(r.asked.AsApproximateFloat64()*overhead) + 1
+	return b
+}
+
+// withRoom is the volume whose files can be a disk of a size. KubeVirt lets the disk have what is left of the volume after the
+// overhead, in whole MiB.
+func withRoom(disk resource.Quantity, overhead float64) resource.Quantity {
+	if overhead <= 0 || overhead >= 1 {
+		return disk
+	}
 	const mebibyte = 1 << 20
-	return *resource.NewQuantity((bytes+mebibyte-1)/mebibyte*mebibyte, resource.BinarySI)
+	whole := math.Ceil(disk.AsApproximateFloat64() / mebibyte)
+	return *resource.NewQuantity(int64(math.Ceil(whole/(1-overhead)))*mebibyte, resource.BinarySI)
+}
+
+// overhead is what CDI, and KubeVirt after it, reckon with for the file system of a claim's volume. Where there is no CDI, nobody
+// does.
+func (e *engine) overhead(ctx context.Context, claim *corev1.PersistentVolumeClaim) (float64, error) {
+	if ptr.Deref(claim.Spec.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock {
+		return 0, nil
+	}
+	config := &cdiv1.CDIConfig{}
+	err := e.quotas.Get(ctx, client.ObjectKey{Name: "config"}, config)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ask CDI for the overhead of file systems: %w", err)
+	}
+	return overheadOf(config, ptr.Deref(claim.Spec.StorageClassName, ""))
+}
+
+func overheadOf(config *cdiv1.CDIConfig, class string) (float64, error) {
+	reckoned := config.Status.FilesystemOverhead
+	if reckoned == nil {
+		return 0, nil
+	}
+	part, ok := reckoned.StorageClass[class]
+	if !ok {
+		part = reckoned.Global
+	}
+	if part == "" {
+		return 0, nil
+	}
+	overhead, err := strconv.ParseFloat(string(part), 64)
+	if err != nil {
+		return 0, fmt.Errorf("read the overhead of file systems in CDIConfig %s: %w", config.Name, err)
+	}
+	return overhead, nil
 }
 
 func claimCondition(claim *corev1.PersistentVolumeClaim, conditionType corev1.PersistentVolumeClaimConditionType) bool {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway.dev/slipway/test/engine/cached"
 	"slipway.dev/slipway/test/engine/lock"
 )
 
@@ -70,7 +71,7 @@ func (c *Cache) buildOne(ctx context.Context, m Module, command Command, version
 	path := filepath.Join(c.dir, m.Name+"-"+made.key(), command.Name)
 	if c.has(path) {
 		c.report(Step{Module: m.Name, Command: command.Name, Cached: true})
-		return path, nil
+		return path, cached.Use(time.Now(), path)
 	}
 	release, err := lock.Wait(ctx, filepath.Join(c.dir, "lock"))
 	if err != nil {

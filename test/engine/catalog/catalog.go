@@ -66,7 +66,7 @@ func New(root string, names []string) ([]Component, error) {
 	for _, name := range names {
 		make, ok := all[name]
 		if !ok {
-			return nil, fmt.Errorf("there is no component %q: choose from %s", name, strings.Join(append(Names(), Extras()...), ", "))
+			return nil, fmt.Errorf("there is no component %q: choose from %s", name, strings.Join(Names(), ", "))
 		}
 		component, err := make(root)
 		if err != nil {
@@ -77,8 +77,5 @@ func New(root string, names []string) ([]Component, error) {
 	return components, nil
 }
 
-// Extras are components that come only when they are named.
-func Extras() []string { return []string{CSI} }
-
-// Names are the components that come by default, in their order.
-func Names() []string { return []string{Kubernetes, KubeVirt, CDI, Slipway} }
+// Names are all components, in the order in which they depend on each other.
+func Names() []string { return []string{Kubernetes, CSI, KubeVirt, CDI, Slipway} }

@@ -51,6 +51,9 @@ func Manifests(plan Plan) ([]apply.Stage, error) {
 	return stages, nil
 }
 
+// Profiles tell CDI how to claim volumes of the classes.
+func Profiles() (apply.Stage, error) { return render("40-profiles", Plan{}) }
+
 // snapshotKinds are those that the engine on one machine plays too.
 func snapshotKinds() (apply.Stage, error) {
 	names, err := fs.Glob(enginecrd.Files, "snapshot.storage.k8s.io_*.yaml")

@@ -48,6 +48,20 @@ func TestContainersRunWhatIsBuilt(t *testing.T) {
 	}
 }
 
+func TestEachClassHasAProfile(t *testing.T) {
+	stage, err := csi.Profiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, object := range stage.Objects {
+		got = append(got, object.GetKind()+" "+object.GetName())
+	}
+	if want := []string{"StorageProfile " + csi.StorageClass, "StorageProfile " + csi.ImmediateClass}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 func TestNamesAreThoseOfTheObjects(t *testing.T) {
 	names := map[string][]string{}
 	for _, object := range manifests(t) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"slipway.dev/slipway/internal/ociarchive"
+	"slipway.dev/slipway/test/engine/cached"
 	"slipway.dev/slipway/test/engine/lock"
 )
 
@@ -62,9 +63,11 @@ func (c *Cache) make(ctx context.Context, r Recipe, binaries map[string]string) 
 		return "", err
 	}
 	archive := filepath.Join(c.dir, r.Name+"-"+key+".tar")
-	if found, err := exists(archive); found || err != nil {
+	if found, err := exists(archive); err != nil {
+		return "", err
+	} else if found {
 		c.report(Step{Image: r.Name, Cached: true})
-		return archive, err
+		return archive, cached.Use(time.Now(), archive)
 	}
 	release, err := c.turn(ctx)
 	if err != nil {
@@ -155,5 +158,5 @@ func described(path string) (ociarchive.Layer, error) {
 		return ociarchive.Layer{}, fmt.Errorf("read a layer's description: %w: remove %s", err, description(path))
 	}
 	layer.Path = path
-	return layer, nil
+	return layer, cached.Use(time.Now(), path, description(path))
 }

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"path/filepath"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"slipway.dev/slipway/test/engine/cdi"
+	"slipway.dev/slipway/test/engine/csi"
 )
 
 // CDI installs it as it deploys itself, in pods.
@@ -25,5 +29,25 @@ func installCDI(ctx context.Context, target Target) error {
 		return err
 	}
 	t.Report("CDI")
-	return t.apply(ctx, stages, judged{by: cdi.Webhooks, namespace: cdi.Namespace, path: "/apis/upload.cdi.kubevirt.io/v1beta1"})
+	err = t.apply(ctx, stages, judged{by: cdi.Webhooks, namespace: cdi.Namespace, path: "/apis/upload.cdi.kubevirt.io/v1beta1"})
+	if err != nil {
+		return err
+	}
+	return t.profiles(ctx)
+}
+
+// profiles tells CDI of the engine's own classes, where they are installed.
+func (t tools) profiles(ctx context.Context) error {
+	_, err := t.client.StorageV1().StorageClasses().Get(ctx, csi.StorageClass, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for the class of volumes: %w", err)
+	}
+	stage, err := csi.Profiles()
+	if err != nil {
+		return err
+	}
+	return t.applier.Apply(ctx, stage)
 }

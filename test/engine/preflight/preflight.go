@@ -49,15 +49,23 @@ var (
 
 const gibibyte = 1 << 30
 
-// Space that is needed at least, in bytes: a cold build fills Go's cache too.
+// Space that is needed at least, in bytes: a first build fills Go's cache too, a further one compiles what changed.
 const (
-	BuildSpace = 12 * gibibyte
-	RunSpace   = 6 * gibibyte
+	FirstBuildSpace = 12 * gibibyte
+	BuildSpace      = 3 * gibibyte
+	RunSpace        = 6 * gibibyte
 )
 
-// Build says whether binaries and images can be made.
+// Build says whether binaries and images can be made in a cache.
 func Build(cache string) error {
-	return errors.Join(root(os.Geteuid()), packages(toBuild, present), space(cache, BuildSpace))
+	return errors.Join(root(os.Geteuid()), packages(toBuild, present), space(cache, spaceFor(cache)))
+}
+
+func spaceFor(cache string) uint64 {
+	if built, err := os.ReadDir(cache); err != nil || len(built) == 0 {
+		return FirstBuildSpace
+	}
+	return BuildSpace
 }
 
 // Run says whether nodes can run.

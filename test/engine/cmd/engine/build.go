@@ -16,6 +16,12 @@ import (
 	"slipway.dev/slipway/test/engine/preflight"
 )
 
+// Directories of the cache.
+const (
+	binDir   = "bin"
+	imageDir = "images"
+)
+
 func newBuild(s *settings) *cobra.Command {
 	var components []string
 	cmd := &cobra.Command{
@@ -39,7 +45,7 @@ func newBuild(s *settings) *cobra.Command {
 
 func componentFlag(cmd *cobra.Command, components *[]string) {
 	cmd.Flags().StringSliceVar(components, "components", catalog.Names(), "parts of the engine")
-	_ = cmd.RegisterFlagCompletionFunc("components", cobra.FixedCompletions(append(catalog.Names(), catalog.Extras()...), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("components", cobra.FixedCompletions(catalog.Names(), cobra.ShellCompDirectiveNoFileComp))
 }
 
 // made is what a build resulted in.
@@ -73,7 +79,7 @@ func (s *settings) build(ctx context.Context, out io.Writer, names []string) (ma
 }
 
 func compile(ctx context.Context, out io.Writer, cache string, components []catalog.Component) (map[string]string, error) {
-	builds := build.NewCache(filepath.Join(cache, "bin"), func(step build.Step) {
+	builds := build.NewCache(filepath.Join(cache, binDir), func(step build.Step) {
 		if !step.Cached {
 			fmt.Fprintf(out, "  compiled %s (%s)\n", step.Command, round(step.Took))
 		}
@@ -93,7 +99,7 @@ func compile(ctx context.Context, out io.Writer, cache string, components []cata
 }
 
 func pack(ctx context.Context, out io.Writer, cache string, components []catalog.Component, binaries map[string]string) ([]string, error) {
-	archives := image.NewCache(filepath.Join(cache, "images"), func(step image.Step) {
+	archives := image.NewCache(filepath.Join(cache, imageDir), func(step image.Step) {
 		if !step.Cached {
 			fmt.Fprintf(out, "  made image %s (%s)\n", step.Image, round(step.Took))
 		}

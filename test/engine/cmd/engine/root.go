@@ -33,7 +33,7 @@ changed, and "engine down" leaves nothing behind.`,
 	flags.StringVar(&s.cacheDir, "cache-dir", "", "directory of what was built (default $XDG_CACHE_HOME/slipway/engine)")
 	flags.StringVar(&s.dataDir, "data-dir", "", "directory of what runs (default the directory run in the cache)")
 	flags.StringVar(&s.source, "source", "", "directory of the repository (default where this runs, or above)")
-	root.AddCommand(newBuild(s), newUp(s), newDown(s), newStatus(s), newKubeconfig(s), newLogs(s), newShell(s), newLoad(s), newDial(s))
+	root.AddCommand(newBuild(s), newPrune(s), newUp(s), newDown(s), newStatus(s), newKubeconfig(s), newLogs(s), newShell(s), newLoad(s), newDial(s))
 	root.AddCommand(newPrepare(), newRun(), newProbe())
 	return root
 }

@@ -29,6 +29,9 @@ func TestStory(t *testing.T) {
 			s.must(t, "restart", "web")
 			d.Restarted(t)
 		}},
+		{"a larger disk in Git grows under the guest", d.DiskGrown},
+		{"a disk made from a snapshot holds what was there then", d.SnapshotRestored},
+		{"the controllers killed during a start: the guest boots once", d.KilledDuringStart},
 		{"removing the machine retains its disk; a revert brings both together again", func(t *testing.T) { removeAndRevert(t, s, d) }},
 		{"a machine that no node can hold is told, and goes when it is taken back", d.Nowhere},
 		{"bad input is told clearly, harms nothing and heals", d.BadInputs},

@@ -2,6 +2,8 @@ package scenario
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"slipway.dev/slipway/api/virtualization/v1alpha2"
 )
 
 // Mebibyte is one.
@@ -44,6 +48,39 @@ func (f *Far) Import(t *testing.T, name string, size int) *Import {
 		t.Fatalf("nobody asked for the image %s within %s", name, Patience)
 	}
 	return &Import{demo: f.Demo, name: name, release: sync.OnceFunc(func() { close(server.gate) })}
+}
+
+// Fill pushes a disk made from an image, by the image's name, of a StorageClass that waits for no machine.
+func (f *Far) Fill(t *testing.T, name, class string) {
+	t.Helper()
+	manifest := strings.ReplaceAll(diskManifest(name, "64Mi\n    storageClassName: "+class), "NAME", name)
+	f.repository.Write(t, name+"-disk.yaml", manifest)
+	f.repository.Push(t, "Make a disk of "+name)
+}
+
+// Copies waits until the disk is filled to some part.
+func (f *Far) Copies(t *testing.T, name string) {
+	t.Helper()
+	f.disk(t, name, "is filled to some part", func(disk *v1alpha2.VirtualDisk) bool {
+		return disk.Status.Phase == v1alpha2.DiskProvisioning && disk.Status.Progress != "" && !strings.HasPrefix(disk.Status.Progress, "0")
+	})
+}
+
+// DiskReady waits until a disk is.
+func (f *Far) DiskReady(t *testing.T, name string) {
+	t.Helper()
+	f.disk(t, name, "is ready", func(disk *v1alpha2.VirtualDisk) bool { return disk.Status.Phase == v1alpha2.DiskReady })
+}
+
+func (f *Far) disk(t *testing.T, name, what string, is func(*v1alpha2.VirtualDisk) bool) {
+	t.Helper()
+	Eventually(t, Patience, "VirtualDisk "+name+" "+what, func(ctx context.Context) error {
+		disk, err := read(ctx, f.Client, name, &v1alpha2.VirtualDisk{})
+		if err == nil && !is(disk) {
+			err = fmt.Errorf("phase %s, %s: %+v", disk.Status.Phase, disk.Status.Progress, disk.Status.Conditions)
+		}
+		return err
+	})
 }
 
 // ServerFellSilent is the end of an import whose server fell silent in its middle long ago: the user was told, and the import

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	virtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -113,18 +111,9 @@ func (d *Demo) Nowhere(t *testing.T) {
 func (d *Demo) PoweredOff(t *testing.T) {
 	d.Boots(t)
 	_, _ = d.Run(t.Context(), "poweroff") // the connection may go before its answer
-	Eventually(t, BootTime, "the machine is stopped", func(ctx context.Context) error {
-		machine, err := d.Machine(ctx)
-		if err == nil && machine.Status.Phase != v1alpha2.MachineStopped {
-			err = fmt.Errorf("phase %s: %+v", machine.Status.Phase, machine.Status.Conditions)
-		}
-		return err
-	})
+	d.untilPhase(t, "stopped", stopped)
 	d.Recorded(t, compare.PoweredOff, "web")
-	Must(t, d.Client.Create(t.Context(), &v1alpha2.VirtualMachineOperation{
-		ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, GenerateName: "web-"},
-		Spec:       v1alpha2.VirtualMachineOperationSpec{Type: v1alpha2.OperationStart, VirtualMachineName: "web"},
-	}))
+	d.Completed(t, d.Operate(t, v1alpha2.OperationStart))
 	d.DataIsThere(t)
 	d.HealthyAt(t, "")
 }

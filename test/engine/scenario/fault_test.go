@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,12 +18,14 @@ import (
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
 	"slipway.dev/slipway/test/e2e/scenario"
+	"slipway.dev/slipway/test/engine/csi"
 )
 
 var (
-	controllers = client.MatchingLabels{"app.kubernetes.io/name": "slipway-controller"}
-	handlers    = client.MatchingLabels{"kubevirt.io": "virt-handler"}
-	importers   = client.MatchingLabels{"app": "dvcr-data-importer"}
+	controllers  = client.MatchingLabels{"app.kubernetes.io/name": "slipway-controller"}
+	handlers     = client.MatchingLabels{"kubevirt.io": "virt-handler"}
+	cdiImporters = client.MatchingLabels{"cdi.kubevirt.io": "importer"}
+	importers    = client.MatchingLabels{"app": "dvcr-data-importer"}
 )
 
 // killPods ends pods at once, as a node that fails does, and returns the names of those that are to have successors.
@@ -129,6 +132,64 @@ func registryAway(t *testing.T, p *platform, f *scenario.Far) {
 	image.IsTold(t, "Ready", "DVCR")
 	p.scaleRegistry(t, 1)
 	image.Arrives(t)
+}
+
+// registryFull leaves DVCR too little room while an image is on its way there.
+func registryFull(t *testing.T, p *platform, f *scenario.Far) {
+	image := f.Import(t, "large", 48*scenario.Mebibyte)
+	p.besideRegistry(t, "mount -N $pid -t tmpfs -o mode=777,size=8m none /var/lib/dvcr")
+	roomy := sync.OnceFunc(func() { p.besideRegistry(t, "umount -N $pid -l /var/lib/dvcr") })
+	defer roomy()
+	image.Release()
+	image.IsTold(t, "Ready", "no space left")
+	roomy()
+	image.Arrives(t)
+}
+
+// registryAwayFromCDI takes DVCR away while CDI copies an image to a disk, which it does slowly enough to be caught at it.
+func registryAwayFromCDI(t *testing.T, p *platform, f *scenario.Far) {
+	image := f.Import(t, "slow", 48*scenario.Mebibyte)
+	image.Release()
+	image.Arrives(t)
+	p.besideRegistry(t, "nsenter --target $pid --net tc qdisc add dev eth0 root tbf rate 16mbit burst 64kbit latency 400ms") // until its pod ends
+	f.Fill(t, "slow", csi.ImmediateClass)
+	f.Copies(t, "slow")
+	p.scaleRegistry(t, 0)
+	defer p.scaleRegistry(t, 1)
+	p.importFails(t)
+	p.scaleRegistry(t, 1)
+	f.DiskReady(t, "slow")
+}
+
+// importFails waits until CDI's import has failed at least once.
+func (p *platform) importFails(t *testing.T) {
+	t.Helper()
+	scenario.Eventually(t, scenario.Patience, "CDI's import fails", func(ctx context.Context) error {
+		var pods corev1.PodList
+		if err := p.client.List(ctx, &pods, client.InNamespace(scenario.Namespace), cdiImporters); err != nil {
+			return err
+		}
+		for _, pod := range pods.Items {
+			for _, c := range pod.Status.ContainerStatuses {
+				if c.RestartCount > 0 || c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 {
+					return nil
+				}
+			}
+		}
+		return fmt.Errorf("none of %d pods has", len(pods.Items))
+	})
+}
+
+// besideRegistry runs a script in the node of DVCR's pod; $pid is its process.
+func (p *platform) besideRegistry(t *testing.T, script string) {
+	t.Helper()
+	pod := &corev1.Pod{}
+	scenario.Must(t, p.client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "slipway-dvcr-0"}, pod))
+	cmd, err := p.layout.Enter(pod.Spec.NodeName, "sh", "-ec", "pid=$(pgrep -f 'slipway-dvcr[ ]serve')\n"+script)
+	scenario.Must(t, err)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", script, err, out)
+	}
 }
 
 func (p *platform) scaleRegistry(t *testing.T, replicas int32) {

@@ -24,10 +24,12 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 	virtv1 "kubevirt.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/reconcilers/setup"
+	"slipway.dev/slipway/test/e2e/compare"
 	"slipway.dev/slipway/test/e2e/scenario"
 	"slipway.dev/slipway/test/engine/cluster"
 	"slipway.dev/slipway/test/engine/tunnel"
@@ -68,6 +70,14 @@ func newPlatform(t *testing.T) *platform {
 	p.signer, err = ssh.NewSignerFromKey(key)
 	scenario.Must(t, err)
 	return p
+}
+
+// verdict wants what was recorded on one node, or records it in SLIPWAY_RECORD.
+func (p *platform) verdict() compare.Verdict {
+	if len(p.nodes) > 1 {
+		return nil // guests that move are written of otherwise
+	}
+	return compare.KubeVirt(os.Getenv("SLIPWAY_RECORD"))
 }
 
 // authorizedKey is what lets guest run commands.
@@ -153,15 +163,30 @@ func trim(b []byte) []byte {
 	return b
 }
 
-func (p *platform) dialGuest(ctx context.Context) (*ssh.Client, error) {
+// guestAddress is that of the pod: behind a masquerade the instance at times tells the address that only the guest knows.
+func (p *platform) guestAddress(ctx context.Context) (string, error) {
 	vmi := &virtv1.VirtualMachineInstance{}
 	if err := p.client.Get(ctx, scenario.Key("web"), vmi); err != nil {
+		return "", err
+	}
+	var pods corev1.PodList
+	if err := p.client.List(ctx, &pods, client.InNamespace(scenario.Namespace), client.MatchingLabels{virtv1.CreatedByLabel: string(vmi.UID)}); err != nil {
+		return "", err
+	}
+	for _, pod := range pods.Items {
+		if pod.Spec.NodeName == vmi.Status.NodeName && pod.Status.Phase == corev1.PodRunning {
+			return pod.Status.PodIP, nil
+		}
+	}
+	return "", fmt.Errorf("the instance is %s, and has no pod at %q that runs", vmi.Status.Phase, vmi.Status.NodeName)
+}
+
+func (p *platform) dialGuest(ctx context.Context) (*ssh.Client, error) {
+	ip, err := p.guestAddress(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if len(vmi.Status.Interfaces) == 0 || vmi.Status.Interfaces[0].IP == "" {
-		return nil, fmt.Errorf("the instance is %s and has no address", vmi.Status.Phase)
-	}
-	address := net.JoinHostPort(vmi.Status.Interfaces[0].IP, "22")
+	address := net.JoinHostPort(ip, "22")
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	conn, err := tunnel.Dial(ctx, p.layout.Socket(), address)

@@ -6,16 +6,13 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
-	"testing/fstest"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
@@ -23,11 +20,8 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
-	"slipway.dev/slipway/config/crd"
-	nodecrd "slipway.dev/slipway/local/node/crd"
 	"slipway.dev/slipway/test/e2e/scenario"
 	"slipway.dev/slipway/test/engine/apply"
-	"slipway.dev/slipway/test/engine/cluster"
 )
 
 const system = "slipway-system"
@@ -47,12 +41,10 @@ patches:
 // install applies config/default and waits until Slipway answers.
 func (p *platform) install(t *testing.T) {
 	t.Helper()
-	p.provision(t)
 	config, err := p.layout.RESTConfig()
 	scenario.Must(t, err)
 	applier, err := apply.New(config)
 	scenario.Must(t, err)
-	scenario.Must(t, applier.ApplyFiles(t.Context(), definitions(t)))
 	if !p.hasDummyLinks(t) {
 		scenario.Must(t, applier.ApplyFiles(t.Context(), bridgePolicy))
 	}
@@ -94,22 +86,6 @@ func (p *platform) hasDummyLinks(t *testing.T) bool {
 	return cmd.Run() == nil
 }
 
-// definitions are those of the CSI snapshots, which a cluster has from its CSI driver, and Slipway's own.
-func definitions(t *testing.T) fs.FS {
-	t.Helper()
-	all := fstest.MapFS{}
-	for pattern, files := range map[string]fs.FS{"snapshot.storage.*.yaml": nodecrd.Files, "gitops.slipway.dev_*.yaml": crd.Files} {
-		names, err := fs.Glob(files, pattern)
-		scenario.Must(t, err)
-		for _, name := range names {
-			text, err := fs.ReadFile(files, name)
-			scenario.Must(t, err)
-			all[name] = &fstest.MapFile{Data: text}
-		}
-	}
-	return all
-}
-
 // rendered is config/default under the overlay.
 func rendered(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
@@ -146,70 +122,6 @@ func (p *platform) trustRegistry(t *testing.T) {
 		scenario.Must(t, os.WriteFile(filepath.Join(dir, "ca.crt"), secret.Data["ca.crt"], 0o644))
 		scenario.Must(t, os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o644))
 	}
-}
-
-// class is the StorageClass of the tests: a directory for each claim, the same on all nodes.
-const class = "directories"
-
-// accessMode is what CDI is told that the class can do. Guests move to another node only on disks that both can reach.
-func (p *platform) accessMode() corev1.PersistentVolumeAccessMode {
-	if len(p.nodes) > 1 {
-		return corev1.ReadWriteMany
-	}
-	return corev1.ReadWriteOnce
-}
-
-// provision makes the StorageClass, and a volume for each claim that waits for one, until the test ends.
-func (p *platform) provision(t *testing.T) {
-	t.Helper()
-	p.ensure(t, &storagev1.StorageClass{
-		ObjectMeta:  metav1.ObjectMeta{Name: class, Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
-		Provisioner: "engine.slipway.dev/directories", VolumeBindingMode: ptr.To(storagev1.VolumeBindingImmediate),
-	})
-	profile := &unstructured.Unstructured{}
-	profile.SetAPIVersion("cdi.kubevirt.io/v1beta1")
-	profile.SetKind("StorageProfile")
-	scenario.Eventually(t, scenario.Patience, "CDI has a profile of the StorageClass", func(ctx context.Context) error {
-		return p.client.Get(ctx, client.ObjectKey{Name: class}, profile)
-	})
-	patch := fmt.Sprintf(`{"spec":{"claimPropertySets":[{"accessModes":[%q],"volumeMode":"Filesystem"}]}}`, p.accessMode())
-	scenario.Must(t, p.client.Patch(t.Context(), profile, client.RawPatch("application/merge-patch+json", []byte(patch))))
-	watcher, err := p.client.Watch(t.Context(), &corev1.PersistentVolumeClaimList{})
-	scenario.Must(t, err)
-	t.Cleanup(watcher.Stop)
-	go func() {
-		for event := range watcher.ResultChan() {
-			if claim, ok := event.Object.(*corev1.PersistentVolumeClaim); ok {
-				if err := p.makeVolume(t.Context(), claim); err != nil {
-					t.Logf("provision claim %s/%s: %v", claim.Namespace, claim.Name, err)
-				}
-			}
-		}
-	}()
-}
-
-func (p *platform) makeVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
-	if claim.Spec.VolumeName != "" || ptr.Deref(claim.Spec.StorageClassName, "") != class || claim.DeletionTimestamp != nil {
-		return nil
-	}
-	if claim.Spec.DataSourceRef != nil { // whoever fills it gives it the volume, too
-		return nil
-	}
-	path := filepath.Join(cluster.VolumesDir, string(claim.UID))
-	host := filepath.Join(p.layout.Volumes(), string(claim.UID))
-	if err := os.MkdirAll(host, 0o777); err != nil {
-		return err
-	}
-	if err := os.Chmod(host, 0o777); err != nil {
-		return err
-	}
-	volume := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "directory-" + string(claim.UID)}, Spec: corev1.PersistentVolumeSpec{
-		Capacity:    corev1.ResourceList{corev1.ResourceStorage: *claim.Spec.Resources.Requests.Storage()},
-		AccessModes: claim.Spec.AccessModes, StorageClassName: class, PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRetain,
-		ClaimRef:               &corev1.ObjectReference{Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID, APIVersion: "v1", Kind: "PersistentVolumeClaim"},
-		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path}},
-	}}
-	return client.IgnoreAlreadyExists(p.client.Create(ctx, volume))
 }
 
 // tenant makes the scenario.Namespace in which the demo runs, and the ServiceAccount that its Environment applies as.

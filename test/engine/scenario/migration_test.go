@@ -95,20 +95,9 @@ func (p *platform) isWhereItSays(t *testing.T, d *scenario.Demo) {
 
 // evicted asks Slipway by an operation.
 func (p *platform) evicted(t *testing.T, d *scenario.Demo) {
-	operation := &v1alpha2.VirtualMachineOperation{
-		ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Namespace, GenerateName: "evict-"},
-		Spec:       v1alpha2.VirtualMachineOperationSpec{Type: v1alpha2.OperationEvict, VirtualMachineName: "web"},
-	}
-	p.moves(t, d, func(t *testing.T, _ string) {
-		scenario.Must(t, p.client.Create(t.Context(), operation))
-	})
-	scenario.Eventually(t, scenario.Patience, "the operation is completed", func(ctx context.Context) error {
-		err := p.client.Get(ctx, client.ObjectKeyFromObject(operation), operation)
-		if err == nil && operation.Status.Phase != v1alpha2.OperationCompleted {
-			err = fmt.Errorf("phase %s: %+v", operation.Status.Phase, operation.Status.Conditions)
-		}
-		return err
-	})
+	var operation *v1alpha2.VirtualMachineOperation
+	p.moves(t, d, func(t *testing.T, _ string) { operation = d.Operate(t, v1alpha2.OperationEvict) })
+	d.Completed(t, operation)
 }
 
 // migrated asks KubeVirt itself.

@@ -88,9 +88,13 @@ func TestMachineRuns(t *testing.T) {
 	w.updateInstance(func(i *kubevirtv1.VirtualMachineInstance) {
 		i.Status.Conditions = []kubevirtv1.VirtualMachineInstanceCondition{{Type: kubevirtv1.VirtualMachineInstanceAgentConnected, Status: corev1.ConditionTrue}}
 		i.Status.GuestOSInfo.ID = "debian"
+		i.Status.MigrationState = &kubevirtv1.VirtualMachineInstanceMigrationState{TargetNode: "n2", Completed: true}
 	})
 	w.settle()
 	w.expectCondition(vmcondition.AgentReadyType, "True/AgentReady")
+	if m := w.vm.Status.MigrationState; m == nil || m.Target.Node != "n2" || m.Result != v1alpha2.MigrationSucceeded {
+		t.Errorf("last move %+v", m)
+	}
 	if w.vm.Status.GuestOSInfo.ID != "debian" {
 		t.Errorf("guest %+v", w.vm.Status.GuestOSInfo)
 	}

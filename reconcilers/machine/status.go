@@ -71,14 +71,14 @@ func reportAddress(s *scope) {
 // reportInstance copies what KubeVirt tells of the instance.
 func reportInstance(s *scope) {
 	status := &s.vm.Status
-	status.NodeName, status.GuestOSInfo, status.Versions = "", v1alpha2.GuestOSInfo{}, v1alpha2.Versions{}
+	status.NodeName, status.GuestOSInfo, status.Versions, status.MigrationState = "", v1alpha2.GuestOSInfo{}, v1alpha2.Versions{}, nil
 	status.VirtualMachinePods = s.pods
 	status.Networks = []v1alpha2.NetworkStatus{{ID: 1, Type: v1alpha2.NetworkMain, Name: "default"}}
 	i := s.instance
 	if i == nil {
 		return
 	}
-	status.NodeName = i.Status.NodeName
+	status.NodeName, status.MigrationState = i.Status.NodeName, migrationOf(i.Status.MigrationState)
 	guest := i.Status.GuestOSInfo
 	status.GuestOSInfo = v1alpha2.GuestOSInfo{
 		Name: guest.Name, KernelRelease: guest.KernelRelease, KernelVersion: guest.KernelVersion, Version: guest.Version,

@@ -21,6 +21,7 @@ import (
 
 	"slipway.dev/slipway/local/platform"
 	"slipway.dev/slipway/reconcilers/setup"
+	"slipway.dev/slipway/test/e2e/compare"
 	"slipway.dev/slipway/test/e2e/scenario"
 )
 
@@ -187,6 +188,7 @@ func newDemo(t *testing.T, s *stack) *scenario.Demo {
 		Repository:      scenario.Clone(t, ready.GitURL),
 		Expose:          func(_ *testing.T, url string) string { return url },
 		KillControllers: s.kill,
+		Verdict:         compare.Node(),
 		Run: func(_ context.Context, command string) (string, error) {
 			out, err := s.cli(t, "ssh", "--timeout", scenario.BootTime.String(), "web", "--", command)
 			if err != nil {

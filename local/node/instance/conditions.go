@@ -8,12 +8,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	virtv1 "kubevirt.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 )
 
 func setConditions(s *virtv1.VirtualMachineInstanceStatus, v View) {
 	c := conditions{list: &s.Conditions, now: v.Now}
 	setReady(c, s.Phase, v)
 	setHindrance(c, s.Phase, v.Decision)
+	if len(v.Sources) > 0 {
+		setDataVolumes(c, v.Sources)
+	}
 	if v.Process.Running {
 		reason, message := notMigratable(v)
 		c.set(virtv1.VirtualMachineInstanceIsMigratable, corev1.ConditionFalse, reason, message)
@@ -61,6 +65,33 @@ func setHindrance(c conditions, phase virtv1.VirtualMachineInstancePhase, d Deci
 	} else {
 		c.drop(virtv1.VirtualMachineInstanceSynchronized)
 	}
+}
+
+// setDataVolumes sums the volumes up: one that is known not to be ready counts more than one of which nothing is known.
+func setDataVolumes(c conditions, sources []cdiv1.DataVolume) {
+	sum := corev1.ConditionTrue
+	for i := range sources {
+		switch ready := readyOf(&sources[i]); {
+		case ready == corev1.ConditionFalse:
+			sum = corev1.ConditionFalse
+		case ready != corev1.ConditionTrue && sum == corev1.ConditionTrue:
+			sum = ready
+		}
+	}
+	if sum == corev1.ConditionTrue {
+		c.set(virtv1.VirtualMachineInstanceDataVolumesReady, sum, virtv1.VirtualMachineInstanceReasonAllDVsReady, "All of the VMI's DVs are bound and ready")
+		return
+	}
+	c.set(virtv1.VirtualMachineInstanceDataVolumesReady, sum, virtv1.VirtualMachineInstanceReasonNotAllDVsReady, "Not all of the VMI's DVs are ready")
+}
+
+func readyOf(dv *cdiv1.DataVolume) corev1.ConditionStatus {
+	for _, c := range dv.Status.Conditions {
+		if c.Type == cdiv1.DataVolumeReady {
+			return c.Status
+		}
+	}
+	return corev1.ConditionUnknown
 }
 
 // notMigratable says why a guest cannot be moved. That a disk is not shared is said first, as KubeVirt does.

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	virtv1 "kubevirt.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"slipway.dev/slipway/local/node/qemu"
@@ -18,6 +19,10 @@ import (
 // report writes annotations and status, each only when it changes.
 func (r *Reconciler) report(ctx context.Context, vmi *virtv1.VirtualMachineInstance, d Decision) error {
 	claims, err := r.claims(ctx, vmi)
+	if err != nil {
+		return err
+	}
+	sources, err := r.sources(ctx, claims)
 	if err != nil {
 		return err
 	}
@@ -31,7 +36,7 @@ func (r *Reconciler) report(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 		}
 	}
 	before = vmi.DeepCopy()
-	vmi.Status = Status(View{VMI: vmi, Decision: d, Process: o, Claims: claims, Node: r.Node.Name, Now: metav1.NewTime(r.Clock.Now())})
+	vmi.Status = Status(View{VMI: vmi, Decision: d, Process: o, Claims: claims, Sources: sources, Node: r.Node.Name, Now: metav1.NewTime(r.Clock.Now())})
 	if reflect.DeepEqual(before.Status, vmi.Status) {
 		return nil
 	}
@@ -69,6 +74,26 @@ func (r *Reconciler) claims(ctx context.Context, vmi *virtv1.VirtualMachineInsta
 			if err == nil {
 				out[vmi.Spec.Volumes[i].Name] = &pvc
 			}
+		}
+	}
+	return out, nil
+}
+
+// sources reads the DataVolumes that claims were made for.
+func (r *Reconciler) sources(ctx context.Context, claims map[string]*corev1.PersistentVolumeClaim) ([]cdiv1.DataVolume, error) {
+	var out []cdiv1.DataVolume
+	for _, claim := range claims {
+		owner := metav1.GetControllerOf(claim)
+		if owner == nil || owner.Kind != "DataVolume" {
+			continue
+		}
+		var dv cdiv1.DataVolume
+		err := r.Client.Get(ctx, client.ObjectKey{Namespace: claim.Namespace, Name: owner.Name}, &dv)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("get DataVolume %s/%s: %w", claim.Namespace, owner.Name, err)
+		}
+		if err == nil {
+			out = append(out, dv)
 		}
 	}
 	return out, nil

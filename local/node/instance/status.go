@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	virtv1 "kubevirt.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 
 	"slipway.dev/slipway/local/node/domain"
 	"slipway.dev/slipway/local/node/guest"
@@ -19,6 +20,7 @@ type View struct {
 	Decision Decision
 	Process  Observed
 	Claims   map[string]*corev1.PersistentVolumeClaim // by the volume's name
+	Sources  []cdiv1.DataVolume                       // that the claims were made for
 	Node     string
 	Now      metav1.Time
 }

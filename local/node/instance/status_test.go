@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	virtv1 "kubevirt.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 
 	"slipway.dev/slipway/local/node/guest"
 )
@@ -98,6 +99,31 @@ func TestConditionsFollowTheDecision(t *testing.T) {
 			}
 			if got.Phase != tc.phase || got.Reason != tc.reason {
 				t.Errorf("phase %s, reason %q; want %s, %q", got.Phase, got.Reason, tc.phase, tc.reason)
+			}
+		})
+	}
+}
+
+func TestDataVolumesReady(t *testing.T) {
+	volume := func(ready corev1.ConditionStatus) cdiv1.DataVolume {
+		return cdiv1.DataVolume{Status: cdiv1.DataVolumeStatus{Conditions: []cdiv1.DataVolumeCondition{{Type: cdiv1.DataVolumeReady, Status: ready}}}}
+	}
+	ready, unready, unknown := volume(corev1.ConditionTrue), volume(corev1.ConditionFalse), cdiv1.DataVolume{}
+	all, notAll := said{"True", "AllDVsReady", "All of the VMI's DVs are bound and ready"}, said{"False", "NotAllDVsReady", "Not all of the VMI's DVs are ready"}
+	for name, c := range map[string]struct {
+		sources []cdiv1.DataVolume
+		want    said
+	}{
+		"none":                         {nil, said{}},
+		"all are ready":                {[]cdiv1.DataVolume{ready, ready}, all},
+		"one is not":                   {[]cdiv1.DataVolume{unready, ready}, notAll},
+		"one is not known":             {[]cdiv1.DataVolume{unknown, ready}, said{"Unknown", notAll.Reason, notAll.Message}},
+		"one is not, one is not known": {[]cdiv1.DataVolume{unready, unknown}, notAll},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := conditionsOf(Status(View{VMI: machineInstance(), Decision: Decision{Phase: virtv1.Running}, Sources: c.sources, Now: now}))
+			if got["DataVolumesReady"] != c.want {
+				t.Errorf("condition %+v, want %+v", got["DataVolumesReady"], c.want)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	snapshotv1 "github.com/kubernetes-csi/external-snapshotter/client/v8/apis/volumesnapshot/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,6 +47,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Owns(&virtv1.VirtualMachineInstance{}).
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.usersOf)).
 		Watches(&cdiv1.DataVolume{}, handler.EnqueueRequestsFromMapFunc(r.usersOf)).
+		Watches(&snapshotv1.VolumeSnapshotClass{}, handler.EnqueueRequestsFromMapFunc(r.all)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 2}).
 		Complete(r)
 	if err != nil {
@@ -126,7 +128,10 @@ func (r *Reconciler) gather(ctx context.Context, vm *virtv1.VirtualMachine) (Vie
 	case !apierrors.IsNotFound(err):
 		return v, fmt.Errorf("get instance %s/%s: %w", vm.Namespace, vm.Name, err)
 	}
-	v.Disk, err = r.worstDisk(ctx, vm)
+	if v.Disk, err = r.worstDisk(ctx, vm); err != nil {
+		return v, err
+	}
+	v.Storage, err = r.storage(ctx, vm)
 	return v, err
 }
 

@@ -31,6 +31,7 @@ type View struct {
 	Refused  []string
 	Failure  string // why the instance could not be created
 	Disk     Disk   // the worst of the template's volumes
+	Storage  Storage
 	Now      metav1.Time
 }
 
@@ -45,6 +46,9 @@ func Status(v View) virtv1.VirtualMachineStatus {
 	}
 	out.StartFailure = v.Decision.StartFailure
 	out.RunStrategy = strategy(v.VM)
+	if v.VM.Spec.Template != nil {
+		out.VolumeSnapshotStatuses = volumeSnapshots(v.VM.Spec.Template.Spec.Volumes, v.Storage)
+	}
 	out.ObservedGeneration, out.DesiredGeneration = v.VM.Generation, v.VM.Generation
 	setConditions(&out, v)
 	out.PrintableStatus = printable(v)
@@ -126,7 +130,7 @@ const (
 
 // shared are the conditions that a machine takes over from its instance.
 var shared = []virtv1.VirtualMachineInstanceConditionType{
-	virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceAgentConnected,
+	virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceDataVolumesReady, virtv1.VirtualMachineInstanceAgentConnected,
 	virtv1.VirtualMachineInstanceIsMigratable, virtv1.VirtualMachineInstanceSynchronized, podScheduled,
 }
 

@@ -101,6 +101,30 @@ func TestStatusFollowsTheInstance(t *testing.T) {
 	}
 }
 
+func TestVolumeSnapshots(t *testing.T) {
+	claim := func(volume, claim string) virtv1.Volume {
+		return virtv1.Volume{Name: volume, VolumeSource: virtv1.VolumeSource{PersistentVolumeClaim: &virtv1.PersistentVolumeClaimVolumeSource{
+			PersistentVolumeClaimVolumeSource: corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim},
+		}}}
+	}
+	volumes := []virtv1.Volume{
+		claim("root", "root-claim"),
+		{Name: "data", VolumeSource: virtv1.VolumeSource{DataVolume: &virtv1.DataVolumeSource{Name: "data-claim"}}},
+		claim("gone", "gone-claim"),
+		{Name: "seed", VolumeSource: virtv1.VolumeSource{CloudInitNoCloud: &virtv1.CloudInitNoCloudSource{}}},
+	}
+	storage := Storage{Class: map[string]string{"root-claim": "local", "data-claim": "other"}, Snapshotting: map[string]bool{"local": true}}
+	want := []virtv1.VolumeSnapshotStatus{
+		{Name: "root", Enabled: true},
+		{Name: "data", Reason: "No VolumeSnapshotClass: Volume snapshots are not configured for this StorageClass [other] [data]"},
+		{Name: "gone", Reason: "PVC not found"},
+		{Name: "seed", Reason: "Snapshot is not supported for this volumeSource type [seed]"},
+	}
+	if diff := cmp.Diff(want, volumeSnapshots(volumes, storage)); diff != "" {
+		t.Errorf("snapshots (-want +got):\n%s", diff)
+	}
+}
+
 func said(s virtv1.VirtualMachineStatus, kind virtv1.VirtualMachineConditionType) string {
 	for _, c := range s.Conditions {
 		if c.Type == kind {

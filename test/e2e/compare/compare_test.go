@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -9,35 +10,80 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 	virtv1 "kubevirt.io/api/core/v1"
+	cdiv1 "kubevirt.io/containerized-data-importer-api/pkg/apis/core/v1beta1"
 
 	"slipway.dev/slipway/local/node/guest"
 	"slipway.dev/slipway/local/node/instance"
 	"slipway.dev/slipway/local/node/machine"
+	"slipway.dev/slipway/local/node/qemu"
 )
 
-// TestPlayed has local/node write what it writes of a recorded machine.
+// TestPlayed has local/node write what it writes of the recorded machines, without a guest.
 func TestPlayed(t *testing.T) {
-	recorded, err := Recorded(Restarted)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := compare(recorded, played(recorded), known(Restarted)); err != nil {
-		t.Error(err)
+	for _, at := range points {
+		t.Run(string(at), func(t *testing.T) {
+			recorded, err := Recorded(at)
+			if errors.Is(err, ErrNotRecorded) {
+				t.Skip(err)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := compare(recorded, played(t, at, recorded), known(at)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
-// played is what local/node says of a recorded machine while it runs and its agent answers as it answered KubeVirt.
-func played(recorded Objects) Objects {
-	out := Objects{Machine: recorded.Machine.DeepCopy(), Instance: recorded.Instance.DeepCopy(), Claims: recorded.Claims}
-	out.Instance.Status = virtv1.VirtualMachineInstanceStatus{}
-	view := instance.View{
-		VMI: out.Instance, Node: recorded.Instance.Status.NodeName, Now: metav1.Now(),
-		Decision: instance.Decision{Phase: virtv1.Running},
-		Process:  instance.Observed{Known: true, Running: true},
-		Claims:   recorded.Claims,
+// played is what local/node says of a recorded machine after what happened to it.
+func played(t *testing.T, at Point, recorded Objects) Objects {
+	out := Objects{Machine: recorded.Machine.DeepCopy(), Claims: recorded.Claims}
+	if recorded.Instance != nil {
+		out.Instance = recorded.Instance.DeepCopy()
+		out.Instance.Status = virtv1.VirtualMachineInstanceStatus{}
+		for _, decision := range happened(at) {
+			out.Instance.Status = instance.Status(seen(t, out, decision))
+		}
 	}
-	said, nic := recorded.Instance.Status.GuestOSInfo, recorded.Instance.Status.Interfaces[0]
+	out.Machine.Status = virtv1.VirtualMachineStatus{}
+	out.Machine.Status = machine.Status(machine.View{VM: out.Machine, Instance: out.Instance, Storage: storage(recorded.Claims), Now: metav1.Now()})
+	return out
+}
+
+// happened is what local/node decides of an instance up to a point.
+func happened(at Point) []instance.Decision {
+	runs := instance.Decision{Phase: virtv1.Running}
+	switch at {
+	case Unschedulable:
+		return []instance.Decision{{Phase: virtv1.Scheduling, Reason: instance.ReasonUnschedulable, Message: "no label"}}
+	case PoweredOff:
+		return []instance.Decision{runs, {Phase: virtv1.Succeeded, Reason: string(qemu.GuestShutdown)}}
+	}
+	return []instance.Decision{runs}
+}
+
+// seen is what local/node sees of an instance. Its guest's agent answers as one answered KubeVirt.
+func seen(t *testing.T, o Objects, decision instance.Decision) instance.View {
+	running, err := Recorded(Running)
+	if err != nil {
+		t.Fatal(err)
+	}
+	view := instance.View{
+		VMI: o.Instance, Node: "here", Now: metav1.Now(), Decision: decision, Claims: o.Claims,
+		Process: instance.Observed{Known: true, Running: decision.Phase == virtv1.Running},
+	}
+	for range o.Claims {
+		view.Sources = append(view.Sources, cdiv1.DataVolume{Status: cdiv1.DataVolumeStatus{
+			Conditions: []cdiv1.DataVolumeCondition{{Type: cdiv1.DataVolumeReady, Status: corev1.ConditionTrue}},
+		}})
+	}
+	if !view.Process.Running {
+		return view
+	}
+	said, nic := running.Instance.Status.GuestOSInfo, running.Instance.Status.Interfaces[0]
 	view.Process.Guest = &guest.Info{
 		OS: guest.OS{
 			ID: said.ID, Name: said.Name, PrettyName: said.PrettyName, Version: said.Version, VersionID: said.VersionID,
@@ -45,10 +91,17 @@ func played(recorded Objects) Objects {
 		},
 		Interfaces: []guest.Interface{{Name: nic.InterfaceName, MAC: instance.Status(view).Interfaces[0].MAC}},
 	}
-	out.Instance.Status = instance.Status(view)
-	out.Machine.Status = virtv1.VirtualMachineStatus{}
-	out.Machine.Status = machine.Status(machine.View{VM: out.Machine, Instance: out.Instance, Now: metav1.Now()})
-	return out
+	return view
+}
+
+// storage is that of the engine, whose class has snapshots.
+func storage(claims Claims) machine.Storage {
+	s := machine.Storage{Class: map[string]string{}, Snapshotting: map[string]bool{}}
+	for _, claim := range claims {
+		class := ptr.Deref(claim.Spec.StorageClassName, "")
+		s.Class[claim.Name], s.Snapshotting[class] = class, true
+	}
+	return s
 }
 
 func TestFieldsNamesWhatIsOfOneRun(t *testing.T) {

@@ -12,27 +12,28 @@ type difference struct {
 	reason string
 }
 
-// where a guest runs.
-var whereItRuns = []Point{Running, Restarted, CrashedAndBack}
+var (
+	whereItRuns  = []Point{Running, Restarted, CrashedAndBack}
+	withInstance = append([]Point{PoweredOff, Unschedulable}, whereItRuns...)
+)
 
 // differences are all of them.
 var differences = []difference{
-	{"instance.activePods", whereItRuns, "no pods on one machine: QEMU is a process of the host"},
-	{"instance.conditions[DataVolumesReady]", whereItRuns, "summarizes DataVolumes, which local/node shows on the volumes themselves"},
-	{"instance.conditions[StorageLiveMigratable]", whereItRuns, "there is no second node to migrate storage to"},
-	{"instance.launcherContainerImageVersion", whereItRuns, "there is no launcher"},
-	{"instance.machine.type", whereItRuns, "the version of the machine type comes from the QEMU of the launcher's image"},
+	{"instance.activePods", withInstance, "no pods on one machine: QEMU is a process of the host"},
+	{"instance.conditions[LiveMigratable]", whereItRuns, "one machine has no other to move to; the engine's storage can be reached from any node"},
+	{"instance.conditions[StorageLiveMigratable]", whereItRuns, "there is no other storage to migrate to"},
+	{"instance.launcherContainerImageVersion", withInstance, "there is no launcher"},
+	{"instance.machine.type", whereItRuns, "local/node tells the type that was asked for, libvirt the version that QEMU makes of it"},
 	{"instance.migrationMethod", whereItRuns, "there is no migration"},
 	{"instance.migrationTransport", whereItRuns, "there is no migration"},
-	{"instance.qosClass", whereItRuns, "a pod's"},
-	{"instance.runtimeUser", whereItRuns, "QEMU runs as the user of the process"},
+	{"instance.qosClass", withInstance, "a pod's"},
+	{"instance.runtimeUser", withInstance, "QEMU runs as the user of the process"},
 	{"instance.selinuxContext", whereItRuns, "a pod's"},
-	{"instance.virtualMachineRevisionName", whereItRuns, "there are no revisions: an instance keeps the spec that it was started with"},
+	{"instance.virtualMachineRevisionName", withInstance, "there are no revisions: an instance keeps the spec that it was started with"},
 	{"instance.volumeStatus[cloudinit].size", whereItRuns, "the image of first-boot data is made by each in its own size"},
 	{"instance.volumeStatus[vd-web-root].persistentVolumeClaimInfo.filesystemOverhead", whereItRuns, "a disk on one machine is not a file in a file system of its own"},
-	{"machine.conditions[DataVolumesReady]", whereItRuns, "see the instance"},
+	{"machine.conditions[LiveMigratable]", whereItRuns, "see the instance"},
 	{"machine.conditions[StorageLiveMigratable]", whereItRuns, "see the instance"},
-	{"machine.volumeSnapshotStatuses", whereItRuns, "Slipway asks the classes itself"},
 }
 
 // known are the differences at a point.

@@ -6,5 +6,5 @@
 // reason why it is not; an entry of the table that is no difference any more fails as well.
 //
 // What no two runs have in common is given a name before it is compared: times, UIDs, addresses, names of nodes, generations,
-// versions of machine types and of the guest's kernel, and what a claim has of the sizes that it was given.
+// versions of machine types and of the guest's kernel, and what the storage class gives a claim: sizes, access and volume mode.
 package compare

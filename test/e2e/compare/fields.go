@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 )
 
 // fields gives each field of the objects' status a path, and what is of one run only a name.
@@ -95,8 +99,8 @@ func (n names) name(path, value string) string {
 		return "GENERATION"
 	case strings.HasSuffix(path, ".kernelRelease"), strings.HasSuffix(path, ".kernelVersion"):
 		return "KERNEL"
-	case strings.HasSuffix(path, ".storage"):
-		return n.size(path, value)
+	case strings.HasSuffix(path, ".storage"), strings.HasSuffix(path, ".volumeMode"), strings.Contains(path, ".accessModes["):
+		return n.claimed(path, value)
 	case value == n.node && value != "":
 		return "NODE"
 	case mac.MatchString(value):
@@ -110,15 +114,19 @@ func (n names) name(path, value string) string {
 	return machineType.ReplaceAllString(value, "pc-$1-VERSION")
 }
 
-// size names what a claim asks for and what it has.
-func (n names) size(path, value string) string {
+// claimed names what a claim asks for and what it has.
+func (n names) claimed(path, value string) string {
 	for volume, claim := range n.claims {
-		switch {
+		switch spec := claim.Spec; {
 		case !strings.Contains(path, "["+volume+"]"):
-		case strings.Contains(path, ".requests.") && value == claim.Spec.Resources.Requests.Storage().String():
+		case strings.HasSuffix(path, "requests.storage") && value == spec.Resources.Requests.Storage().String():
 			return "REQUESTED"
-		case strings.Contains(path, ".capacity.") && value == claim.Status.Capacity.Storage().String():
+		case strings.HasSuffix(path, "capacity.storage") && value == claim.Status.Capacity.Storage().String():
 			return "CAPACITY"
+		case strings.HasSuffix(path, "volumeMode") && value == string(ptr.Deref(spec.VolumeMode, corev1.PersistentVolumeFilesystem)):
+			return "MODE"
+		case strings.Contains(path, ".accessModes[") && slices.Contains(spec.AccessModes, corev1.PersistentVolumeAccessMode(value)):
+			return "ACCESS"
 		}
 	}
 	return value

@@ -19,6 +19,9 @@ const (
 	Unschedulable  Point = "unschedulable"    // no node has what is asked for
 )
 
+// points are all of them.
+var points = []Point{Running, Restarted, Stopped, PoweredOff, CrashedAndBack, Unschedulable}
+
 // rest says what is still to come at a point.
 func rest(at Point, o Objects) error {
 	switch at {

@@ -83,6 +83,33 @@ func half(content []byte) func(http.ResponseWriter) {
 	}
 }
 
+// TestDVCRFullInMidImport: the import goes well once there is room.
+func TestDVCRFullInMidImport(t *testing.T) {
+	raw := rawDisk(1, 2*mib)
+	f := &flaky{content: raw, version: `"1"`, ranges: true}
+	server := dvcr(t)
+	var full atomic.Bool
+	full.Store(true)
+	reg := registry.NewClient(faulty(t, server, func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead || !full.Load() {
+			return false
+		}
+		w.WriteHeader(http.StatusInsufficientStorage)
+		return true
+	}), server.Key().Controller())
+	r := newRunner(t, reg, loopback())
+	job := httpJob(listen(t, f.ServeHTTP))
+	if s := finishJob(t, r, job); !errors.Is(s.Err, importer.ErrNoSpace) {
+		t.Fatalf("with DVCR full: %v, want %v", s.Err, importer.ErrNoSpace)
+	}
+	full.Store(false)
+	r.Retry(job.ID)
+	if s := finishJob(t, r, job); s.Err != nil {
+		t.Fatal(s.Err)
+	}
+	same(t, stored(t, server.Client(), job.Destination), raw)
+}
+
 func TestFaultyRegistry(t *testing.T) {
 	raw := rawDisk(1, 2*mib)
 	content := layer(t, file{name: "disk/disk.img", content: raw})

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -104,6 +105,11 @@ func TestImportRefuses(t *testing.T) {
 	redirect := func(to string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
 	}
+	only := func(network string) func(*importer.Options) {
+		return func(o *importer.Options) {
+			o.Egress = egress.Policy{Allow: []netip.Prefix{netip.MustParsePrefix(network)}}
+		}
+	}
 	child := convert(t, raw, "-O", "vmdk")
 	copy(child[512:], "parentFileNameHint=\"/etc/shadow\"\n")
 	encrypted := convert(t, raw, "-O", "qcow2")
@@ -125,6 +131,8 @@ func TestImportRefuses(t *testing.T) {
 		"gone":               {handler: status(410), want: importer.ErrNotFound},
 		"forbidden":          {handler: status(403), want: importer.ErrUnauthorized},
 		"bad request":        {handler: status(400), want: importer.ErrUnreachable, says: "400"},
+		"too many requests":  {handler: status(429), want: importer.ErrUnreachable, says: "429"},
+		"failing inside":     {handler: status(500), want: importer.ErrUnreachable, says: "500"},
 		"always failing":     {handler: status(503), want: importer.ErrUnreachable, says: "503"},
 		"web page":           {handler: body([]byte("<!DOCTYPE html><html>Log in</html>")), want: importer.ErrNotDiskImage, says: "web page"},
 		"empty":              {handler: body(nil), want: importer.ErrNotDiskImage, says: "empty"},
@@ -161,6 +169,7 @@ func TestImportRefuses(t *testing.T) {
 		"bad caBundle":       {handler: body(raw), edit: func(s *importer.HTTPSource) { s.CABundle = []byte("x") }, want: importer.ErrInvalidSource, says: "caBundle"},
 		"nobody listens":     {handler: body(raw), edit: func(s *importer.HTTPSource) { s.URL = "http://127.0.0.1:1/x" }, want: importer.ErrUnreachable},
 		"loopback":           {handler: body(raw), options: func(o *importer.Options) { o.Egress = egress.Policy{} }, want: importer.ErrForbiddenAddress},
+		"redirect inwards":   {handler: redirect("http://127.0.0.2/"), options: only("127.0.0.1/32"), want: importer.ErrForbiddenAddress},
 		"metadata service":   {handler: redirect("http://169.254.169.254/latest/meta-data/"), want: importer.ErrForbiddenAddress},
 		"link-local IPv6":    {handler: redirect("http://[fe80::1]/"), want: importer.ErrForbiddenAddress},
 		"mapped address":     {handler: redirect("http://[::ffff:169.254.169.254]/"), want: importer.ErrForbiddenAddress},

@@ -228,6 +228,34 @@ func TestBadInput(t *testing.T) {
 			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrNotFound},
 			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"correct the address"},
 		},
+		"server does not answer in time, or stops half-way": {
+			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrUnreachable},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"see that the server answers", "try 2"},
+		},
+		"wrong checksum": {
+			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrChecksum},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"correct the checksum"},
+		},
+		"not a disk image": {
+			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrNotDiskImage},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"raw, qcow2"},
+		},
+		"upload larger than the disk": {
+			disk: uploadDisk(), state: importer.State{Phase: importer.Failed, Err: importer.ErrTooLarge},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"smaller image"},
+		},
+		"login refused, or expired in mid-import": {
+			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrUnauthorized},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"imagePullSecret"},
+		},
+		"leads to an address that is refused": {
+			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrForbiddenAddress},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"not local"},
+		},
+		"disk space gone": {
+			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrNoSpace},
+			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"free disk space"},
+		},
 		"DVCR away": {
 			disk: httpDisk(""), state: importer.State{Phase: importer.Failed, Err: importer.ErrRegistry},
 			phase: v1alpha2.DiskFailed, condition: "Ready", want: "False ProvisioningFailed", says: []string{"DVCR", "try 2"},

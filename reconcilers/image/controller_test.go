@@ -151,6 +151,21 @@ func TestBadInput(t *testing.T) {
 			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
 			[]string{"raw, qcow2"},
 		},
+		"login refused, or expired in mid-import": {
+			httpImage(), failure(importer.ErrUnauthorized),
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"imagePullSecret"},
+		},
+		"leads to an address that is refused": {
+			httpImage(), failure(importer.ErrForbiddenAddress),
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"not local"},
+		},
+		"too large, or unpacks to too much": {
+			httpImage(), failure(importer.ErrTooLarge),
+			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",
+			[]string{"smaller image"},
+		},
 		"disk space gone": {
 			httpImage(), failure(importer.ErrNoSpace),
 			v1alpha2.ImageFailed, "Ready", "False ProvisioningFailed",

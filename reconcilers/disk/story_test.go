@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"slipway.dev/slipway/api/virtualization/v1alpha2"
+	"slipway.dev/slipway/api/virtualization/v1alpha2/finalizers"
 	"slipway.dev/slipway/config/crd"
 	"slipway.dev/slipway/dvcr/importer"
 	"slipway.dev/slipway/dvcr/registry"
@@ -77,6 +79,7 @@ func TestStory(t *testing.T) {
 	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskReady })
 	kubetest.Await(t, s.client, vi, func() bool { return len(vi.Finalizers) == 1 })
 
+	s.waitForConsumer(t, vi)
 	s.loseDataVolume(t, claim)
 	s.grow(t, vd, claim)
 	s.deleteAll(t, vd, vi, claim)
@@ -205,6 +208,30 @@ func (s *story) playCDI(t *testing.T, vd *v1alpha2.VirtualDisk, vi *v1alpha2.Vir
 	volume.Status = cdiv1.DataVolumeStatus{Phase: cdiv1.Succeeded, Progress: "100.0%"}
 	s.updateStatus(t, &volume)
 	return claim
+}
+
+// waitForConsumer makes a disk whose volume no machine wants yet: the image is protected while it waits, and no longer.
+func (s *story) waitForConsumer(t *testing.T, vi *v1alpha2.VirtualImage) {
+	t.Helper()
+	late := &storagev1.StorageClass{
+		ObjectMeta: metav1.ObjectMeta{Name: "story-late"}, Provisioner: "test", VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer),
+	}
+	s.create(t, late)
+	vd := &v1alpha2.VirtualDisk{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "late"}, Spec: v1alpha2.VirtualDiskSpec{
+		DataSource: &v1alpha2.VirtualDiskDataSource{
+			Type:      v1alpha2.DataSourceObjectRef,
+			ObjectRef: &v1alpha2.VirtualDiskObjectRef{Kind: v1alpha2.ObjectRefVirtualImage, Name: vi.Name},
+		},
+		PersistentVolumeClaim: v1alpha2.VirtualDiskPersistentVolumeClaim{StorageClassName: &late.Name},
+	}}
+	s.create(t, vd)
+	kubetest.Await(t, s.client, vd, func() bool { return vd.Status.Phase == v1alpha2.DiskWaitForFirstConsumer })
+	kubetest.Await(t, s.client, vi, func() bool { return slices.Contains(vi.Finalizers, finalizers.VirtualImageProtection) })
+	if err := s.client.Delete(t.Context(), vd); err != nil {
+		t.Fatal(err)
+	}
+	kubetest.Await(t, s.client, vd, nil)
+	kubetest.Await(t, s.client, vi, func() bool { return len(vi.Finalizers) == 1 })
 }
 
 // loseDataVolume deletes the DataVolume, which owns the claim, and has the

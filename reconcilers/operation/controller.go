@@ -48,6 +48,7 @@ func SetupWithManager(mgr ctrl.Manager, deps Deps) error {
 		For(&v1alpha2.VirtualMachineOperation{}).
 		Owns(&kubevirtv1.VirtualMachineInstanceMigration{}).
 		Watches(&v1alpha2.VirtualMachine{}, wake).
+		Watches(&kubevirtv1.VirtualMachine{}, wake). // its requests are settled last
 		Watches(&kubevirtv1.VirtualMachineInstance{}, wake).
 		Complete(r)
 	if err != nil {
@@ -81,8 +82,8 @@ func machineOf(obj client.Object) []string {
 	return []string{op.Namespace + "/" + op.Spec.VirtualMachineName}
 }
 
-// operationsOn wakes the operations on a machine that have not ended. Machines
-// and their instances have the same name.
+// operationsOn wakes the operations on a machine that have not ended. Machines,
+// KubeVirt's and their instances have the same name.
 func operationsOn(c client.Client) handler.MapFunc {
 	return func(ctx context.Context, obj client.Object) []reconcile.Request {
 		var operations v1alpha2.VirtualMachineOperationList

@@ -167,7 +167,7 @@ func restoreFigures(ctx context.Context, o options, images imageSet) (all []figu
 		{"restore", our, "s", ""},
 		{"restore: CPU", ourCPU, "s", ""},
 		{"restore: time against qemu-img convert of qcow2 -c", our / fromPacked, "×", "< 1"},
-		{"restore: time against qemu-img convert of qcow2, uncompressed", our / fromPlain, "×", "< 1"},
+		{"restore: time against qemu-img convert of qcow2, uncompressed: nothing to decode, nothing verified", our / fromPlain, "×", ""},
 	}, nil
 }
 

@@ -59,11 +59,14 @@ const lockFile = "lock"
 
 func prune(path string, entry fs.DirEntry, since time.Time) (int64, error) {
 	info, err := entry.Info()
-	if err != nil || !info.ModTime().Before(since) {
-		return 0, err
+	if err != nil {
+		return 0, fmt.Errorf("look at %s: %w", path, err)
+	}
+	if !info.ModTime().Before(since) {
+		return 0, nil
 	}
 	if err := os.Remove(path); err != nil {
-		return 0, err
+		return 0, fmt.Errorf("remove what nobody used: %w", err)
 	}
 	return info.Size(), nil
 }

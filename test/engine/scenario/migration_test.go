@@ -115,8 +115,7 @@ func (p *platform) drained(t *testing.T, d *scenario.Demo) {
 	p.moves(t, d, func(t *testing.T, from string) {
 		p.kubectl(t, "cordon", from)
 		t.Cleanup(func() { p.kubectl(t, "uncordon", from) })
-		// Pods of imports have their job's annotation, not a controller: drain wants to be told that they may go.
-		p.kubectl(t, "drain", from, "--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout="+scenario.BootTime.String())
+		p.kubectl(t, "drain", from, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout="+scenario.BootTime.String())
 	})
 }
 

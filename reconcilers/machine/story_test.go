@@ -240,12 +240,21 @@ func (s *story) obey() *kubevirtv1.VirtualMachineInstance {
 		}
 		instance, status = s.launch(engine), kubevirtv1.VirtualMachineStatusRunning
 	}
+	s.report(engine, func() { engine.Status.PrintableStatus = status })
+	if instance == nil {
+		s.phase(v1alpha2.MachineStopped) // KubeVirt takes a request back at times when everybody has seen the end of the instance
+	}
+	s.report(engine, func() { engine.Status.StateChangeRequests = nil })
+	return instance
+}
+
+func (s *story) report(engine *kubevirtv1.VirtualMachine, change func()) {
+	s.Helper()
 	before := engine.DeepCopy()
-	engine.Status.StateChangeRequests, engine.Status.PrintableStatus = nil, status
+	change()
 	if err := s.Status().Patch(s.Context(), engine, client.MergeFrom(before)); err != nil {
 		s.Fatal(err)
 	}
-	return instance
 }
 
 func (s *story) stopInstance(uid types.UID) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content"
@@ -183,6 +184,39 @@ func TestForgedMetadataIsFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInspectWhole asks for packs that are there, gone, or in a registry that does not answer.
+func TestInspectWhole(t *testing.T) {
+	raw := makeContent(region{noise + 1, 2*mib + 64*kib}, region{noise + 2, 192 * kib})
+	store := memory.New()
+	push(t, raw, store, "v1", disk.WithPacksOf(2*mib, disk.PushOptions{}))
+	_, m := manifestOf(t, store, "v1")
+	if info, err := disk.InspectWhole(t.Context(), store, "v1"); err != nil || info.Packs != len(m.Layers)-1 || info.Packs < 2 {
+		t.Errorf("a whole disk is %+v, %v", info, err)
+	}
+	lost := lacking{store, m.Layers[2].Digest, nil}
+	if _, err := disk.InspectWhole(t.Context(), lost, "v1"); !errors.Is(err, disk.ErrCorrupt) || errors.Is(err, disk.ErrTarget) {
+		t.Errorf("without a pack: %v", err)
+	}
+	lost.err = errCut
+	if _, err := disk.InspectWhole(t.Context(), lost, "v1"); !errors.Is(err, disk.ErrTarget) {
+		t.Errorf("while nobody answers: %v", err)
+	}
+}
+
+// lacking is a store without a blob, or one that fails when it is asked for it.
+type lacking struct {
+	*memory.Store
+	blob digest.Digest
+	err  error
+}
+
+func (l lacking) Exists(ctx context.Context, d ocispec.Descriptor) (bool, error) {
+	if d.Digest == l.blob {
+		return false, l.err
+	}
+	return l.Store.Exists(ctx, d)
 }
 
 func TestInspectOfOtherThings(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
 	"oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/errdef"
 )
@@ -28,6 +29,35 @@ func Inspect(ctx context.Context, from oras.ReadOnlyTarget, ref string) (Info, e
 	a, err := load(ctx, from, ref)
 	if err != nil {
 		return Info{}, fmt.Errorf("inspect disk: %w", err)
+	}
+	return a.info(), nil
+}
+
+// questions is how many packs are asked for side by side.
+const questions = 8
+
+// InspectWhole is Inspect that also asks for every pack, and reads none. A pack that is gone is ErrCorrupt.
+func InspectWhole(ctx context.Context, from oras.ReadOnlyTarget, ref string) (Info, error) {
+	a, err := load(ctx, from, ref)
+	if err != nil {
+		return Info{}, fmt.Errorf("inspect disk: %w", err)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(questions)
+	for _, pack := range a.manifest.Layers[1:] {
+		g.Go(func() error {
+			there, err := from.Exists(ctx, pack)
+			if err != nil {
+				return targetError("look for "+pack.Digest.String(), err)
+			}
+			if !there {
+				return fmt.Errorf("%w: pack %s is gone", ErrCorrupt, pack.Digest)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return Info{}, fmt.Errorf("inspect disk %s: %w", ref, err)
 	}
 	return a.info(), nil
 }

@@ -2,7 +2,9 @@ package importer_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +17,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"oras.land/oras-go/v2"
 
 	"slipway.dev/slipway/dvcr/disk"
 	"slipway.dev/slipway/dvcr/importer"
@@ -108,6 +113,64 @@ func TestDVCRFullInMidImport(t *testing.T) {
 		t.Fatal(s.Err)
 	}
 	same(t, stored(t, server.Client(), job.Destination), raw)
+}
+
+// TestDVCRLosesAPack: what is not whole any more is imported again, and only what is gone is sent.
+func TestDVCRLosesAPack(t *testing.T) {
+	raw := rawDisk(1, 2*mib)
+	server := dvcr(t)
+	job := httpJob(serve(t, raw))
+	if s := finishJob(t, newRunner(t, server.Client(), loopback()), job); s.Err != nil {
+		t.Fatal(s.Err)
+	}
+	pack := largestBlob(t, server.Client(), job.Destination)
+	var lost atomic.Bool
+	lost.Store(true)
+	reg := registry.NewClient(faulty(t, server, func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.RawQuery, url.QueryEscape(pack)) {
+			lost.Store(false)
+		}
+		if !lost.Load() || !strings.HasSuffix(r.URL.Path, pack) {
+			return false
+		}
+		w.WriteHeader(http.StatusNotFound)
+		return true
+	}), server.Key().Controller())
+	if s := finishJob(t, newRunner(t, reg, loopback()), job); s.Err != nil {
+		t.Fatal(s.Err)
+	}
+	if lost.Load() {
+		t.Error("the pack was not sent again")
+	}
+	same(t, stored(t, server.Client(), job.Destination), raw)
+}
+
+// largestBlob is the digest of the largest layer of a stored disk.
+func largestBlob(t *testing.T, reg importer.Registry, destination string) string {
+	t.Helper()
+	name, tag, _ := strings.Cut(destination, ":")
+	repo, err := reg.Repository(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, err := oras.FetchBytes(t.Context(), repo, tag, oras.DefaultFetchBytesOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index ocispec.Index
+	if err := json.Unmarshal(text, &index); err != nil {
+		t.Fatal(err)
+	}
+	_, text, err = oras.FetchBytes(t.Context(), repo, index.Manifests[0].Digest.String(), oras.DefaultFetchBytesOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest ocispec.Manifest
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	largest := slices.MaxFunc(manifest.Layers, func(a, b ocispec.Descriptor) int { return cmp.Compare(a.Size, b.Size) })
+	return largest.Digest.String()
 }
 
 func TestFaultyRegistry(t *testing.T) {

@@ -67,9 +67,9 @@ func (t *task) run(ctx context.Context, registry Registry) (*Result, error) {
 	return t.runSource(ctx)
 }
 
-// Stored is the result of an import that has left its artifact under a tag; nil when there is none, or none that can be read.
+// Stored is the result of an import that has left its artifact under a tag; nil when there is none, or none that is whole.
 func Stored(ctx context.Context, repo *remote.Repository, tag string) (*Result, error) {
-	info, err := disk.Inspect(ctx, repo, tag)
+	info, err := disk.InspectWhole(ctx, repo, tag)
 	switch {
 	case err == nil:
 		return resultOf(info, 0), nil

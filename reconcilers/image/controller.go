@@ -117,6 +117,7 @@ type engine struct {
 	clock      clock.PassiveClock
 	checkEvery time.Duration
 	checks     *checks
+	contents   *contents
 }
 
 func newEngine(c client.Client, deps Deps) *engine {
@@ -137,6 +138,7 @@ func newEngine(c client.Client, deps Deps) *engine {
 		clock:      deps.Clock,
 		checkEvery: every,
 		checks:     newChecks(),
+		contents:   newContents(),
 	}
 }
 

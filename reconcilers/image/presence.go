@@ -45,6 +45,7 @@ func (e *engine) checkPresence(ctx context.Context, s *scope) flow.Outcome {
 	uid := s.object.GetUID()
 	if s.imported() {
 		e.desk.Settle(string(uid))
+		e.contents.forget(uid)
 	}
 	if s.onVolume() {
 		return flow.Done() // the volume counts

@@ -16,6 +16,7 @@ func (e *engine) release(ctx context.Context, s *scope) flow.Outcome {
 	uid := s.object.GetUID()
 	e.desk.Forget(string(uid))
 	e.checks.forget(uid)
+	e.contents.forget(uid)
 	if err := errors.Join(e.dropVolume(ctx, s), e.dropRestored(ctx, s)); err != nil {
 		return flow.Fail("CleanupFailed", err)
 	}

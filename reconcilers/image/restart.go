@@ -22,6 +22,7 @@ func (e *engine) restart(ctx context.Context, s *scope) flow.Outcome {
 		return flow.Done()
 	}
 	e.desk.Forget(string(s.object.GetUID()))
+	e.contents.forget(s.object.GetUID())
 	if err := errors.Join(e.dropVolume(ctx, s), e.dropRestored(ctx, s)); err != nil {
 		return flow.Fail("RestartFailed", err)
 	}

@@ -115,6 +115,7 @@ func (e *engine) fillVolume(ctx context.Context, s *scope) flow.Outcome {
 		announceProblem(ctx, s)
 		return flow.Wait(vicondition.ImagePullFailed, 0, "%s", s.volume.message)
 	case s.volume.stage == volumeFails:
+		e.contents.forget(s.object.GetUID()) // it may be what is wrong
 		announceProblem(ctx, s)
 		return flow.Wait(vicondition.ProvisioningFailed, 0, "%s", s.volume.message)
 	}

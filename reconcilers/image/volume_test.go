@@ -53,6 +53,7 @@ func TestImageOnVolume(t *testing.T) {
 		t.Errorf("half-way into DVCR: %s, class %q, %q", image.Status.Progress, image.Status.StorageClassName, said(image.Status.Conditions, "StorageClassReady"))
 	}
 	w.runner.Set("u1", done())
+	w.shelf.Put("vi/team/debian:u1")
 	w.run(t, image)
 	volume := &cdiv1.DataVolume{}
 	w.get(t, volume)
@@ -146,6 +147,7 @@ func TestVolumeProblems(t *testing.T) {
 			w.classes.Default = c.allowed
 			w.restart()
 			w.runner.Set("u1", done())
+			w.shelf.Put("vi/team/debian:u1")
 			w.run(t, c.image)
 			if c.volume != nil {
 				volume := &cdiv1.DataVolume{}
@@ -237,21 +239,47 @@ func TestVolumeIsFilledFromDVCR(t *testing.T) {
 
 // TestContentThatIsGone is imported again: a status alone fills no volume.
 func TestContentThatIsGone(t *testing.T) {
-	image := onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow")
-	w := newWorld(t, image, class("slow", false))
-	w.runner.Set("u1", done())
-	w.run(t, image)
-	w.runner.Forget("u1")
-	w.restart()
-	w.run(t, image)
-	if _, asked := w.runner.Job("u1"); !asked {
-		t.Errorf("nothing is imported, the image is %s", said(image.Status.Conditions, "Ready"))
+	const name = "vi/team/debian:u1"
+	cases := map[string]struct {
+		change func(w *world)
+		again  bool
+	}{
+		"in another process":                  {func(w *world) { must(t, w.shelf.Remove(t.Context(), name)); w.runner.Forget("u1"); w.restart() }, true},
+		"while its volume fails":              {func(w *world) { must(t, w.shelf.Remove(t.Context(), name)) }, true},
+		"it is there, in another process":     {func(w *world) { w.runner.Forget("u1"); w.restart() }, false},
+		"it is there, while its volume fails": {func(*world) {}, false},
+		"nobody knows, as DVCR is away":       {func(w *world) { w.shelf.Break(errors.New("away")) }, false},
 	}
-	w.shelf.Break(errors.New("DVCR is away"))
-	w.shelf.Put("vi/team/debian:u1")
-	w.runner.Forget("u1")
-	_, _ = flowtest.Reconcile(t, w.client, w.images, image) // it fails, and is tried again
-	if _, asked := w.runner.Job("u1"); asked {
-		t.Error("it is imported again although nobody knows whether it is there")
+	for when, c := range cases {
+		t.Run(when, func(t *testing.T) {
+			image := onVolume(v1alpha2.StoragePersistentVolumeClaim, "slow")
+			w := newWorld(t, image, class("slow", false))
+			w.shelf.Put(name)
+			w.runner.Set("u1", done())
+			w.run(t, image)
+			volume := &cdiv1.DataVolume{}
+			w.get(t, volume)
+			volume.Status = cdiv1.DataVolumeStatus{Phase: cdiv1.Failed}
+			w.updateStatus(t, volume)
+			w.run(t, image)
+			w.runner.Calls()
+			c.change(w)
+			for range 3 {
+				_, _ = flowtest.Reconcile(t, w.client, w.images, image) // it fails while DVCR is away
+			}
+			if calls := w.runner.Calls(); slices.Contains(calls, "start u1") != c.again {
+				t.Errorf("calls %v, want it imported again: %t", calls, c.again)
+			}
+			if again := image.Status.Phase == v1alpha2.ImageProvisioning; again != c.again {
+				t.Errorf("the image is %s: %s", image.Status.Phase, message(image.Status.Conditions, "Ready"))
+			}
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

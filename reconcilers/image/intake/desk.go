@@ -72,6 +72,7 @@ type entry struct {
 	failures int
 	err      error
 	retryAt  time.Time
+	ended    bool // well
 }
 
 // NewDesk makes a desk in front of a runner. Add it to the manager: it passes
@@ -122,6 +123,18 @@ func (d *Desk) Settle(id string) {
 	_, known := d.entries[id]
 	d.mu.Unlock()
 	if known {
+		d.Forget(id)
+	}
+}
+
+// Doubt has an import that ended well run again: its artifact is not whole any
+// more. One that runs is left alone.
+func (d *Desk) Doubt(id string) {
+	d.mu.Lock()
+	e, known := d.entries[id]
+	ended := known && e.ended
+	d.mu.Unlock()
+	if ended {
 		d.Forget(id)
 	}
 }
@@ -204,6 +217,7 @@ func (d *Desk) record(e *entry, state importer.State) Transfer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := d.clock.Now()
+	e.ended = state.Phase == importer.Succeeded
 	if state.Phase == importer.Failed && e.retryAt.IsZero() {
 		e.failures++
 		e.err = state.Err

@@ -75,6 +75,21 @@ func TestDeskStartsAnewForAnotherSource(t *testing.T) {
 	}
 }
 
+func TestDeskDoubtsOnlyWhatHasEnded(t *testing.T) {
+	runner := intaketest.NewRunner()
+	desk := intake.NewDesk(runner, testclock.NewFakeClock(start))
+	desk.Doubt("u1")
+	desk.Ensure(t.Context(), request("http://files/a"))
+	desk.Doubt("u1")
+	runner.Set("u1", importer.State{Phase: importer.Succeeded})
+	desk.Ensure(t.Context(), request("http://files/a"))
+	desk.Doubt("u1")
+	desk.Doubt("u1")
+	if diff := cmp.Diff([]string{"start u1", "forget u1"}, runner.Calls()); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
 func TestDeskSettlesOnlyWhatItKnows(t *testing.T) {
 	runner := intaketest.NewRunner()
 	desk := intake.NewDesk(runner, testclock.NewFakeClock(start))

@@ -82,6 +82,9 @@ func TestVolumesAreFilledSharedAndRemoved(t *testing.T) {
 	await(w, plain, "grown", func(pvc *corev1.PersistentVolumeClaim) bool {
 		return pvc.Status.Capacity.Storage().Equal(resource.MustParse("2Mi"))
 	})
+	if !plain.Status.AllocatedResources.Storage().Equal(resource.MustParse("2Mi")) {
+		t.Errorf("status %+v, want what was allocated", plain.Status)
+	}
 	if size, err := qemu.ImageSize(ctx, filepath.Join(w.dir, "node/volumes", string(plain.UID), "disk.qcow2")); err != nil || size != 2<<20 {
 		t.Errorf("disk has %d bytes, %v; want 2 MiB", size, err)
 	}

@@ -229,7 +229,11 @@ func (r *Reconciler) bind(ctx context.Context, pvc *corev1.PersistentVolumeClaim
 	}
 	before := pvc.DeepCopy()
 	pvc.Status.Phase, pvc.Status.AccessModes = corev1.ClaimBound, pvc.Spec.AccessModes
-	pvc.Status.Capacity = corev1.ResourceList{corev1.ResourceStorage: *pvc.Spec.Resources.Requests.Storage()}
+	have := corev1.ResourceList{corev1.ResourceStorage: *pvc.Spec.Resources.Requests.Storage()}
+	if had := before.Status.Capacity.Storage(); !had.IsZero() && had.Cmp(*have.Storage()) < 0 {
+		pvc.Status.AllocatedResources = have // as Kubernetes leaves it behind when a claim has grown
+	}
+	pvc.Status.Capacity = have
 	if err := r.Client.Status().Patch(ctx, pvc, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("bind claim %s/%s: %w", pvc.Namespace, pvc.Name, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,8 +92,20 @@ func (m *machine) start(ctx context.Context, spec qemu.Spec) error {
 		return errors.Join(err, process.Kill(), process.Wait(context.WithoutCancel(ctx)), qemu.LastWords(m.files.logs().Messages))
 	}
 	m.setMonitor(monitor)
+	if err := m.noteBoard(ctx); err != nil {
+		m.runtime.log.Debug("QEMU does not tell its board", "instance", m.key().String(), "error", err)
+	}
 	m.begin()
 	return nil
+}
+
+// noteBoard keeps which version of a board QEMU made of the type that it was asked for.
+func (m *machine) noteBoard(ctx context.Context) error {
+	var board string
+	if err := m.ask(ctx, "qom-get", map[string]any{"path": "/machine", "property": "type"}, &board); err != nil {
+		return err
+	}
+	return m.change(func(r *Record) { r.Board = strings.TrimSuffix(board, "-machine") })
 }
 
 // clearSockets removes what a killed QEMU has left: a socket that nobody listens on cannot be bound again.

@@ -24,6 +24,7 @@ type Record struct {
 	Name        string            `json:"name"`
 	Process     qemu.Process      `json:"process"`
 	Accelerator string            `json:"accelerator"`
+	Board       string            `json:"board,omitempty"` // with its version; empty when QEMU did not tell
 	SSHPort     int               `json:"sshPort,omitempty"`
 	Bases       []string          `json:"bases,omitempty"`   // digests of base images that the instance's own overlays need
 	Volumes     map[string]string `json:"volumes,omitempty"` // ids of volumes in use, and the disks that show them

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strings"
@@ -37,6 +38,8 @@ func Status(v View) virtv1.VirtualMachineInstanceStatus {
 			out.Reason = v.VMI.Status.Reason
 		}
 	}
+	topology := domain.Topology(&v.VMI.Spec.Domain)
+	out.CurrentCPUTopology, out.Memory = &topology, memoryStatus(v.VMI)
 	out.VolumeStatus = volumeStatus(v)
 	out.GuestOSInfo = virtv1.VirtualMachineInstanceGuestOSInfo{}
 	out.Interfaces = nil
@@ -47,10 +50,7 @@ func Status(v View) virtv1.VirtualMachineInstanceStatus {
 		}
 		out.NodeName = v.Node
 		out.RuntimeUser = uint64(os.Getuid())
-		out.Machine = &virtv1.Machine{Type: domain.MachineType(&v.VMI.Spec.Domain)}
-		topology := domain.Topology(&v.VMI.Spec.Domain)
-		out.CurrentCPUTopology = &topology
-		out.Memory = memoryStatus(v.VMI)
+		out.Machine = &virtv1.Machine{Type: cmp.Or(v.Process.Record.Board, domain.MachineType(&v.VMI.Spec.Domain))}
 		out.Interfaces = interfaces(v)
 		out.GuestOSInfo = osInfo(v.Process.Guest)
 	}
@@ -94,6 +94,7 @@ func memoryStatus(vmi *virtv1.VirtualMachineInstance) *virtv1.MemoryStatus {
 	return &virtv1.MemoryStatus{GuestAtBoot: &memory, GuestCurrent: &memory, GuestRequested: &memory}
 }
 
+// volumeStatus lists what has a claim, and when the guest runs, all that it has.
 func volumeStatus(v View) []virtv1.VolumeStatus {
 	targets := domain.Targets(&v.VMI.Spec)
 	var out []virtv1.VolumeStatus
@@ -108,6 +109,8 @@ func volumeStatus(v View) []virtv1.VolumeStatus {
 				ClaimName: pvc.Name, AccessModes: pvc.Spec.AccessModes, VolumeMode: pvc.Spec.VolumeMode,
 				Capacity: pvc.Status.Capacity, Requests: pvc.Spec.Resources.Requests,
 			}
+		} else if !v.Process.Running {
+			continue
 		}
 		out = append(out, status)
 	}

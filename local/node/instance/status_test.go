@@ -156,14 +156,14 @@ func TestARunningInstanceTellsItsMachine(t *testing.T) {
 	got := Status(View{
 		VMI: vmi, Decision: Decision{Phase: virtv1.Running}, Node: "here", Now: now,
 		Claims: map[string]*corev1.PersistentVolumeClaim{"root": pvc},
-		Process: Observed{Known: true, Running: true, Guest: &guest.Info{
+		Process: Observed{Known: true, Running: true, Record: Record{Board: "pc-q35-7.2"}, Guest: &guest.Info{
 			OS:         guest.OS{ID: "debian", KernelRelease: "6.1"},
 			Interfaces: []guest.Interface{{Name: "lo"}, {Name: "enp1s0", MAC: "52:54:00:00:00:01", Addresses: []guest.Address{{IP: "10.66.10.7"}, {IP: "fe80::1"}}}},
 		}},
 	})
 	memory := resource.MustParse("1Gi")
 	want := virtv1.VirtualMachineInstanceStatus{
-		NodeName: "here", Phase: virtv1.Running, Machine: &virtv1.Machine{Type: "q35"},
+		NodeName: "here", Phase: virtv1.Running, Machine: &virtv1.Machine{Type: "pc-q35-7.2"},
 		CurrentCPUTopology: &virtv1.CPUTopology{Cores: 2, Sockets: 1, Threads: 1},
 		Memory:             &virtv1.MemoryStatus{GuestAtBoot: &memory, GuestCurrent: &memory, GuestRequested: &memory},
 		GuestOSInfo:        virtv1.VirtualMachineInstanceGuestOSInfo{ID: "debian", KernelRelease: "6.1"},

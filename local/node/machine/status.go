@@ -128,34 +128,34 @@ const (
 	ReasonFailedCreate = "FailedCreate"
 )
 
-// shared are the conditions that a machine takes over from its instance.
-var shared = []virtv1.VirtualMachineInstanceConditionType{
-	virtv1.VirtualMachineInstanceReady, virtv1.VirtualMachineInstanceDataVolumesReady, virtv1.VirtualMachineInstanceAgentConnected,
-	virtv1.VirtualMachineInstanceIsMigratable, virtv1.VirtualMachineInstanceSynchronized, podScheduled,
-}
+// own are the conditions that a machine does not have from its instance.
+var own = []virtv1.VirtualMachineConditionType{virtv1.VirtualMachineFailure, virtv1.VirtualMachineRestartRequired}
 
 func setConditions(out *virtv1.VirtualMachineStatus, v View) {
 	c := conditions{list: &out.Conditions, now: v.Now}
-	for _, kind := range shared {
-		own := virtv1.VirtualMachineConditionType(kind)
-		var from *virtv1.VirtualMachineInstanceCondition
-		if v.Instance != nil {
-			from = condition(v.Instance, kind)
-		}
-		if from != nil {
-			c.set(own, from.Status, from.Reason, from.Message)
-		} else {
-			c.drop(own)
-		}
-	}
-	if v.Instance == nil {
+	if v.Instance != nil {
+		mirror(c, v.Instance)
+	} else { // the rest of what the last one said stays, as it does with KubeVirt
 		c.set(virtv1.VirtualMachineReady, corev1.ConditionFalse, ReasonNoInstance, "VMI does not exist")
+		c.drop(virtv1.VirtualMachineConditionType(virtv1.VirtualMachineInstanceAgentConnected))
 	}
 	setFailure(c, v)
 	if v.Instance != nil && v.VM.Spec.Template != nil && outdated(v) {
 		c.set(virtv1.VirtualMachineRestartRequired, corev1.ConditionTrue, "", "a non-live-updatable field was changed in the template spec")
 	} else {
 		c.drop(virtv1.VirtualMachineRestartRequired)
+	}
+}
+
+// mirror takes over an instance's conditions, and drops those that it has no more.
+func mirror(c conditions, from *virtv1.VirtualMachineInstance) {
+	for _, old := range slices.Clone(*c.list) {
+		if !slices.Contains(own, old.Type) && condition(from, virtv1.VirtualMachineInstanceConditionType(old.Type)) == nil {
+			c.drop(old.Type)
+		}
+	}
+	for _, next := range from.Status.Conditions {
+		c.set(virtv1.VirtualMachineConditionType(next.Type), next.Status, next.Reason, next.Message)
 	}
 }
 

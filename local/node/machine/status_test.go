@@ -80,10 +80,15 @@ func TestStatusFollowsTheInstance(t *testing.T) {
 	vm := machineOf(virtv1.RunStrategyManual)
 	vmi := build(vm)
 	vmi.Status.Phase = virtv1.Running
-	vmi.Status.Conditions = []virtv1.VirtualMachineInstanceCondition{{Type: virtv1.VirtualMachineInstanceReady, Status: corev1.ConditionTrue}}
+	vmi.Status.Conditions = []virtv1.VirtualMachineInstanceCondition{
+		{Type: virtv1.VirtualMachineInstanceReady, Status: corev1.ConditionTrue},
+		{Type: virtv1.VirtualMachineInstanceDataVolumesReady, Status: corev1.ConditionTrue, Reason: "AllDVsReady"},
+		{Type: virtv1.VirtualMachineInstanceAgentConnected, Status: corev1.ConditionTrue},
+	}
+	vm.Status.Conditions = []virtv1.VirtualMachineCondition{{Type: virtv1.VirtualMachineConditionType(podScheduled), Status: corev1.ConditionFalse}}
 	running := Status(View{VM: vm, Instance: vmi})
-	if !running.Created || !running.Ready || len(running.Conditions) != 1 {
-		t.Errorf("status %+v, want created, ready and one condition", running)
+	if !running.Created || !running.Ready || len(running.Conditions) != len(vmi.Status.Conditions) {
+		t.Errorf("status %+v, want created, ready and the instance's conditions", running)
 	}
 
 	vm.Spec.Template.Spec.Hostname = "other"
@@ -96,7 +101,7 @@ func TestStatusFollowsTheInstance(t *testing.T) {
 	vm.Status = changed
 	stopped := Status(View{VM: vm, Refused: []string{"spec.instancetype"}})
 	if stopped.Created || stopped.Ready || said(stopped, virtv1.VirtualMachineReady) != "False VMINotExists" ||
-		said(stopped, virtv1.VirtualMachineFailure) != "True Unsupported" || said(stopped, virtv1.VirtualMachineRestartRequired) != "" {
+		said(stopped, "DataVolumesReady") != "True AllDVsReady" || said(stopped, "AgentConnected") != "" || said(stopped, virtv1.VirtualMachineFailure) != "True Unsupported" || said(stopped, virtv1.VirtualMachineRestartRequired) != "" {
 		t.Errorf("status %+v", stopped)
 	}
 }

@@ -41,16 +41,21 @@ func TestPlayed(t *testing.T) {
 // played is what local/node says of a recorded machine after what happened to it.
 func played(t *testing.T, at Point, recorded Objects) Objects {
 	out := Objects{Machine: recorded.Machine.DeepCopy(), Claims: recorded.Claims}
-	if recorded.Instance != nil {
-		out.Instance = recorded.Instance.DeepCopy()
-		out.Instance.Status = virtv1.VirtualMachineInstanceStatus{}
-		for _, decision := range happened(at) {
-			out.Instance.Status = instance.Status(seen(t, out, decision))
-		}
-	}
 	out.Machine.Status = virtv1.VirtualMachineStatus{}
-	out.Machine.Status = machine.Status(machine.View{VM: out.Machine, Instance: out.Instance, Storage: storage(recorded.Claims), Now: metav1.Now()})
+	out.Instance = &virtv1.VirtualMachineInstance{ObjectMeta: *out.Machine.Spec.Template.ObjectMeta.DeepCopy(), Spec: out.Machine.Spec.Template.Spec}
+	for _, decision := range happened(at) {
+		out.Instance.Status = instance.Status(seen(t, out, decision))
+		out.Machine.Status = status(out)
+	}
+	if at == Stopped {
+		out.Instance = nil
+		out.Machine.Status = status(out)
+	}
 	return out
+}
+
+func status(o Objects) virtv1.VirtualMachineStatus {
+	return machine.Status(machine.View{VM: o.Machine, Instance: o.Instance, Storage: storage(o.Claims), Now: metav1.Now()})
 }
 
 // happened is what local/node decides of an instance up to a point.
@@ -73,7 +78,7 @@ func seen(t *testing.T, o Objects, decision instance.Decision) instance.View {
 	}
 	view := instance.View{
 		VMI: o.Instance, Node: "here", Now: metav1.Now(), Decision: decision, Claims: o.Claims,
-		Process: instance.Observed{Known: true, Running: decision.Phase == virtv1.Running},
+		Process: instance.Observed{Known: true, Running: decision.Phase == virtv1.Running, Record: instance.Record{Board: "pc-q35-7.2"}},
 	}
 	for range o.Claims {
 		view.Sources = append(view.Sources, cdiv1.DataVolume{Status: cdiv1.DataVolumeStatus{

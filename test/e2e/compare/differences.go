@@ -14,16 +14,18 @@ type difference struct {
 
 var (
 	whereItRuns  = []Point{Running, Restarted, CrashedAndBack}
-	withInstance = append([]Point{PoweredOff, Unschedulable}, whereItRuns...)
+	whereItRan   = append([]Point{PoweredOff}, whereItRuns...)
+	withInstance = append([]Point{Unschedulable}, whereItRan...)
+	sinceItRan   = append([]Point{Stopped}, whereItRan...)
 )
 
 // differences are all of them.
 var differences = []difference{
-	{"instance.activePods", withInstance, "no pods on one machine: QEMU is a process of the host"},
+	{"instance.activePods", whereItRan, "no pods on one machine: QEMU is a process of the host"},
 	{"instance.conditions[LiveMigratable]", whereItRuns, "one machine has no other to move to; the engine's storage can be reached from any node"},
+	{"instance.conditions[PodScheduled].message", []Point{Unschedulable}, "KubeVirt repeats the scheduler's words; local/node names the label or the size that is missing"},
 	{"instance.conditions[StorageLiveMigratable]", whereItRuns, "there is no other storage to migrate to"},
 	{"instance.launcherContainerImageVersion", withInstance, "there is no launcher"},
-	{"instance.machine.type", whereItRuns, "local/node tells the type that was asked for, libvirt the version that QEMU makes of it"},
 	{"instance.migrationMethod", whereItRuns, "there is no migration"},
 	{"instance.migrationTransport", whereItRuns, "there is no migration"},
 	{"instance.qosClass", withInstance, "a pod's"},
@@ -32,8 +34,9 @@ var differences = []difference{
 	{"instance.virtualMachineRevisionName", withInstance, "there are no revisions: an instance keeps the spec that it was started with"},
 	{"instance.volumeStatus[cloudinit].size", whereItRuns, "the image of first-boot data is made by each in its own size"},
 	{"instance.volumeStatus[vd-web-root].persistentVolumeClaimInfo.filesystemOverhead", whereItRuns, "a disk on one machine is not a file in a file system of its own"},
-	{"machine.conditions[LiveMigratable]", whereItRuns, "see the instance"},
-	{"machine.conditions[StorageLiveMigratable]", whereItRuns, "see the instance"},
+	{"machine.conditions[LiveMigratable]", sinceItRan, "see the instance"},
+	{"machine.conditions[PodScheduled].message", []Point{Unschedulable}, "see the instance"},
+	{"machine.conditions[StorageLiveMigratable]", sinceItRan, "see the instance"},
 }
 
 // known are the differences at a point.

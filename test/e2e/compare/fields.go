@@ -119,7 +119,7 @@ func (n names) claimed(path, value string) string {
 	for volume, claim := range n.claims {
 		switch spec := claim.Spec; {
 		case !strings.Contains(path, "["+volume+"]"):
-		case strings.HasSuffix(path, "requests.storage") && value == spec.Resources.Requests.Storage().String():
+		case (strings.HasSuffix(path, "requests.storage") || strings.HasSuffix(path, "allocatedResources.storage")) && value == spec.Resources.Requests.Storage().String():
 			return "REQUESTED"
 		case strings.HasSuffix(path, "capacity.storage") && value == claim.Status.Capacity.Storage().String():
 			return "CAPACITY"

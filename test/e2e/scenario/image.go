@@ -58,26 +58,13 @@ func (f *Far) Fill(t *testing.T, name, class string) {
 	f.repository.Push(t, "Make a disk of "+name)
 }
 
-// Copies waits until the disk is filled to some part.
-func (f *Far) Copies(t *testing.T, name string) {
-	t.Helper()
-	f.disk(t, name, "is filled to some part", func(disk *v1alpha2.VirtualDisk) bool {
-		return disk.Status.Phase == v1alpha2.DiskProvisioning && disk.Status.Progress != "" && !strings.HasPrefix(disk.Status.Progress, "0")
-	})
-}
-
 // DiskReady waits until a disk is.
 func (f *Far) DiskReady(t *testing.T, name string) {
 	t.Helper()
-	f.disk(t, name, "is ready", func(disk *v1alpha2.VirtualDisk) bool { return disk.Status.Phase == v1alpha2.DiskReady })
-}
-
-func (f *Far) disk(t *testing.T, name, what string, is func(*v1alpha2.VirtualDisk) bool) {
-	t.Helper()
-	Eventually(t, Patience, "VirtualDisk "+name+" "+what, func(ctx context.Context) error {
+	Eventually(t, Patience, "VirtualDisk "+name+" is ready", func(ctx context.Context) error {
 		disk, err := read(ctx, f.Client, name, &v1alpha2.VirtualDisk{})
-		if err == nil && !is(disk) {
-			err = fmt.Errorf("phase %s, %s: %+v", disk.Status.Phase, disk.Status.Progress, disk.Status.Conditions)
+		if err == nil && disk.Status.Phase != v1alpha2.DiskReady {
+			err = fmt.Errorf("phase %s: %+v", disk.Status.Phase, disk.Status.Conditions)
 		}
 		return err
 	})

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -138,11 +137,9 @@ func registryAway(t *testing.T, p *platform, f *scenario.Far) {
 func registryFull(t *testing.T, p *platform, f *scenario.Far) {
 	image := f.Import(t, "large", 48*scenario.Mebibyte)
 	p.besideRegistry(t, "mount -N $pid -t tmpfs -o mode=777,size=8m none /var/lib/dvcr")
-	roomy := sync.OnceFunc(func() { p.besideRegistry(t, "umount -N $pid -l /var/lib/dvcr") })
-	defer roomy()
 	image.Release()
 	image.IsTold(t, "Ready", "no space left")
-	roomy()
+	p.besideRegistry(t, "nsenter --target $pid --mount --pid umount -l /var/lib/dvcr")
 	image.Arrives(t)
 }
 
@@ -153,30 +150,30 @@ func registryAwayFromCDI(t *testing.T, p *platform, f *scenario.Far) {
 	image.Arrives(t)
 	p.besideRegistry(t, "nsenter --target $pid --net tc qdisc add dev eth0 root tbf rate 16mbit burst 64kbit latency 400ms") // until its pod ends
 	f.Fill(t, "slow", csi.ImmediateClass)
-	f.Copies(t, "slow")
+	p.importer(t, "runs", func(c corev1.ContainerStatus) bool { return c.State.Running != nil })
 	p.scaleRegistry(t, 0)
 	defer p.scaleRegistry(t, 1)
-	p.importFails(t)
+	p.importer(t, "fails", func(c corev1.ContainerStatus) bool {
+		return c.RestartCount > 0 || c.State.Terminated != nil && c.State.Terminated.ExitCode != 0
+	})
 	p.scaleRegistry(t, 1)
 	f.DiskReady(t, "slow")
 }
 
-// importFails waits until CDI's import has failed at least once.
-func (p *platform) importFails(t *testing.T) {
+// importer waits until a container of CDI's imports is in some state.
+func (p *platform) importer(t *testing.T, what string, is func(corev1.ContainerStatus) bool) {
 	t.Helper()
-	scenario.Eventually(t, scenario.Patience, "CDI's import fails", func(ctx context.Context) error {
+	scenario.Eventually(t, scenario.Patience, "CDI's import "+what, func(ctx context.Context) error {
 		var pods corev1.PodList
 		if err := p.client.List(ctx, &pods, client.InNamespace(scenario.Namespace), cdiImporters); err != nil {
 			return err
 		}
 		for _, pod := range pods.Items {
-			for _, c := range pod.Status.ContainerStatuses {
-				if c.RestartCount > 0 || c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 {
-					return nil
-				}
+			if slices.ContainsFunc(pod.Status.ContainerStatuses, is) {
+				return nil
 			}
 		}
-		return fmt.Errorf("none of %d pods has", len(pods.Items))
+		return fmt.Errorf("none of %d pods does", len(pods.Items))
 	})
 }
 

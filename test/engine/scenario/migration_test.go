@@ -47,6 +47,11 @@ func (p *platform) moves(t *testing.T, d *scenario.Demo, ask func(t *testing.T, 
 	}
 	d.DataIsThere(t)
 	p.isWhereItSays(t, d)
+	machine, err := d.Machine(t.Context())
+	scenario.Must(t, err)
+	if last := machine.Status.MigrationState; last == nil || last.Result != v1alpha2.MigrationSucceeded || last.Source.Node != from {
+		t.Errorf("the last move is %+v, want one from %s that succeeded", last, from)
+	}
 }
 
 func (p *platform) nodeOf(t *testing.T, d *scenario.Demo) string {

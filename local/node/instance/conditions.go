@@ -35,11 +35,9 @@ func setReady(c conditions, phase virtv1.VirtualMachineInstancePhase, v View) {
 	switch {
 	case v.Process.Running:
 		c.set(ready, corev1.ConditionTrue, "", "")
-	case Final(phase):
-		c.set(ready, corev1.ConditionFalse, virtv1.PodTerminatingReason, "QEMU has ended")
 	case phase == virtv1.Pending:
 		c.set(ready, corev1.ConditionFalse, virtv1.PodNotExistsReason, v.Decision.Message)
-	case v.Decision.Reason == ReasonUnschedulable:
+	case Final(phase), v.Decision.Reason == ReasonUnschedulable:
 		c.set(ready, corev1.ConditionFalse, virtv1.GuestNotRunningReason, notRunning)
 	default:
 		c.set(ready, corev1.ConditionFalse, virtv1.GuestNotRunningReason, cmp.Or(v.Decision.Message, notRunning))

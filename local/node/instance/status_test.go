@@ -88,7 +88,7 @@ func TestConditionsFollowTheDecision(t *testing.T) {
 		"over": {
 			decision: Decision{Phase: virtv1.Succeeded, Reason: "GuestShutdown", Message: "the guest powered off"}, process: Observed{Known: true},
 			phase: virtv1.Succeeded, reason: "GuestShutdown",
-			want: map[string]said{"Ready": {"False", "PodTerminating", "QEMU has ended"}},
+			want: map[string]said{"Ready": notRunning},
 		},
 	}
 	for name, tc := range tests {
